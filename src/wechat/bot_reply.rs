@@ -1,0 +1,65 @@
+//! What a bot said: read for the rules on replies and for the event guard, never rewritten.
+
+use std::borrow::Cow;
+
+use super::fields::{Field, Fields, Name, Unreadable};
+use super::{Format, SUCCESS, TRANSFER, json, xml};
+
+/// A bot's reply, as far as a decision needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BotReply<'a> {
+    /// An empty body, white space, or `success`: the bot has nothing to say.
+    Nothing,
+    /// A text reply and its `Content`.
+    Text(Cow<'a, str>),
+    /// The bot hands over by itself.
+    Transfer,
+    /// Any other reply: pictures, news, ciphertext, a page.
+    Other,
+}
+
+impl<'a> BotReply<'a> {
+    /// Reads a reply body. What stands before the document (a PHP warning, a byte order mark) does not
+    /// hide it, as it does not hide it from WeChat.
+    pub fn read(body: &'a str) -> Self {
+        let said = body.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
+        if said.is_empty() || said == SUCCESS {
+            return Self::Nothing;
+        }
+        let fields = match Format::sniff(said.as_bytes()) {
+            Some(Format::Json) => json::read(said),
+            _ => xml::read(document(said)),
+        };
+        match fields {
+            // Said twice: unknown is which one WeChat would take, so the event guard takes the worse.
+            Ok(fields) if fields[Name::MsgType] == Field::Unclear && said.contains(TRANSFER) => Self::Transfer,
+            Ok(fields) => Self::of(fields),
+            Err(Unreadable::NotCallback | Unreadable::Malformed) if looks_like_transfer(said) => Self::Transfer,
+            Err(Unreadable::NotCallback | Unreadable::Malformed) => Self::Other,
+        }
+    }
+
+    fn of(mut fields: Fields<'a>) -> Self {
+        match fields[Name::MsgType].value() {
+            Some(msg_type) if msg_type.eq_ignore_ascii_case(TRANSFER) => Self::Transfer,
+            Some("text") => fields.take(Name::Content).into_raw().map_or(Self::Other, Self::Text),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The `<xml>` document in a body, with whatever stands around it cut off.
+fn document(body: &str) -> &str {
+    let start = body.find("<xml").unwrap_or(0);
+    let end = body.rfind("</xml>").map_or(body.len(), |at| at + "</xml>".len());
+    body.get(start..end).unwrap_or(body)
+}
+
+/// Whether a reply that can not be read as XML names the transfer as its type all the same. Unknown is how
+/// WeChat would read it, so the event guard takes it for one.
+fn looks_like_transfer(body: &str) -> bool {
+    body.match_indices("<MsgType>").any(|(at, tag)| {
+        let value = body[at + tag.len()..].trim_start();
+        value.strip_prefix("<![CDATA[").unwrap_or(value).trim_start().starts_with(TRANSFER)
+    })
+}

@@ -1,0 +1,24 @@
+//! Floor 0: the platform's own words, with no I/O, clock or randomness.
+//!
+//! A callback's body becomes [`Fields`] (from XML or JSON), the fields become an [`Inbound`], and a
+//! [`UserMessage`] among them, and nothing else, can be answered with a [`TransferReply`].
+
+pub mod bot_reply;
+mod fields;
+mod json;
+pub mod message;
+pub mod reply;
+mod xml;
+
+pub use bot_reply::BotReply;
+pub use fields::{Field, Fields, Name, Unreadable};
+pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open};
+pub use reply::TransferReply;
+
+/// The body that tells WeChat "received, nothing to say": no retry and no notice to the user.
+/// <https://developers.weixin.qq.com/doc/subscription/guide/product/message/Passive_user_reply_message.html>
+pub const SUCCESS: &str = "success";
+
+/// The `MsgType` of the reply that hands a message to the customer-service desk.
+/// <https://developers.weixin.qq.com/doc/subscription/guide/product/kf/forwarding.html>
+pub const TRANSFER: &str = "transfer_customer_service";

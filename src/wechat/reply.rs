@@ -1,0 +1,101 @@
+//! The reply that hands a message to the customer-service desk: the one place that writes it.
+
+use super::TRANSFER;
+use super::message::{Format, UserMessage};
+
+/// The answer that makes WeChat hand the message just received to the desk.
+///
+/// The one constructor takes a user's message, so that no event can be answered with it:
+///
+/// ```
+/// use kfgate::wechat::{Inbound, TransferReply, open};
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
+/// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
+/// let reply = TransferReply::answering(&message).render(1_400_000_000);
+/// assert!(reply.starts_with("<xml><ToUserName><![CDATA[o1]]></ToUserName>"));
+/// ```
+///
+/// ```compile_fail
+/// use kfgate::wechat::{Inbound, TransferReply, open};
+/// let body = "<xml><MsgType>event</MsgType></xml>";
+/// let Inbound::Event(event) = open(body, None) else { panic!("an event") };
+/// let reply = TransferReply::answering(&event).render(1_400_000_000);
+/// ```
+///
+/// ```compile_fail
+/// let reply = kfgate::wechat::TransferReply::default();
+/// ```
+#[derive(Debug)]
+pub struct TransferReply<'m> {
+    message: &'m UserMessage<'m>,
+    account: Option<&'m str>,
+}
+
+impl<'m> TransferReply<'m> {
+    /// Answers this message, and leaves it to WeChat who takes it.
+    pub fn answering(message: &'m UserMessage<'m>) -> Self {
+        Self { message, account: None }
+    }
+
+    /// Names the agent who gets the message, as `prefix@account`. WeChat tells nobody else, even when
+    /// that agent is away.
+    #[must_use]
+    pub fn to_account(self, account: Option<&'m str>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// The body to send, with To and From swapped, as WeChat documents it. `now` is in seconds since 1970.
+    pub fn render(&self, now: u64) -> String {
+        match self.message.format() {
+            Format::Xml => self.xml(now),
+            Format::Json => self.json(now),
+        }
+    }
+
+    /// The Content-Type that goes with [`TransferReply::render`].
+    pub fn content_type(&self) -> &'static str {
+        match self.message.format() {
+            Format::Xml => "text/xml; charset=utf-8",
+            Format::Json => "application/json; charset=utf-8",
+        }
+    }
+
+    fn xml(&self, now: u64) -> String {
+        let mut out = String::with_capacity(320);
+        out.push_str("<xml>");
+        push_element(&mut out, "ToUserName", self.message.from_user());
+        push_element(&mut out, "FromUserName", self.message.to_user());
+        out.push_str("<CreateTime>");
+        out.push_str(&now.to_string());
+        out.push_str("</CreateTime>");
+        push_element(&mut out, "MsgType", TRANSFER);
+        if let Some(account) = self.account {
+            out.push_str("<TransInfo>");
+            push_element(&mut out, "KfAccount", account);
+            out.push_str("</TransInfo>");
+        }
+        out.push_str("</xml>");
+        out
+    }
+
+    /// `TransInfo` is not documented for JSON accounts (mini programs), so it is not sent.
+    fn json(&self, now: u64) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        format!(
+            r#"{{"ToUserName":{},"FromUserName":{},"CreateTime":{now},"MsgType":"{TRANSFER}"}}"#,
+            quoted(self.message.from_user()),
+            quoted(self.message.to_user()),
+        )
+    }
+}
+
+/// `<name><![CDATA[value]]></name>`, with a value's own `]]>` split over two sections.
+fn push_element(out: &mut String, name: &str, value: &str) {
+    out.extend(["<", name, "><![CDATA["]);
+    let mut runs = value.split("]]>");
+    out.push_str(runs.next().unwrap_or_default());
+    for run in runs {
+        out.extend(["]]]]><![CDATA[>", run]);
+    }
+    out.extend(["]]></", name, ">"]);
+}
