@@ -1,0 +1,139 @@
+//! A record as a line of JSON, written by hand into a buffer: nothing is allocated.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::clock::Stamp;
+use super::escape::{CONTENT_MAX, NAME_MAX, PATH_MAX, Spaces, escape};
+use super::openid::Shown;
+use super::record::{Client, Record};
+use crate::config::OpenidStyle;
+use crate::policy::Action;
+
+/// Appends the record's line. Names and order of the fields are fixed: other programs read them.
+pub(super) fn record(record: &Record, openid: OpenidStyle, content: bool, now: Stamp<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::begin(now, out);
+    object.request(record);
+    object.decision(&record.action);
+    object.callback(record, openid);
+    object.outcome(record);
+    if content {
+        object.text("content", record.content.as_deref(), CONTENT_MAX);
+    }
+    object.end();
+}
+
+/// Appends the line that owns up to lost records.
+pub(super) fn dropped(count: u64, now: Stamp<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::begin(now, out);
+    object.number("dropped", Some(count));
+    object.end();
+}
+
+struct Object<'a>(&'a mut Vec<u8>);
+
+impl<'a> Object<'a> {
+    fn begin(now: Stamp<'_>, out: &'a mut Vec<u8>) -> Self {
+        out.extend_from_slice(b"{\"time\":\"");
+        out.extend_from_slice(now.date_time.as_bytes());
+        out.push(b'.');
+        three_digits(now.millis, out);
+        out.extend_from_slice(now.offset.as_bytes());
+        out.push(b'"');
+        Self(out)
+    }
+
+    fn request(&mut self, record: &Record) {
+        let client = (record.client != Client::Unknown).then_some(record.client);
+        self.text("id", Some(record.id.as_str()), NAME_MAX);
+        self.text("route", record.route.as_deref(), NAME_MAX);
+        self.text("client", client, NAME_MAX);
+        self.text("method", record.method.as_ref(), NAME_MAX);
+        self.text("path", record.path.as_ref(), PATH_MAX);
+        self.number("status", record.status);
+    }
+
+    fn decision(&mut self, action: &Action) {
+        let transfer = if let Action::Transfer(transfer) = action { Some(transfer) } else { None };
+        self.text("action", Some(action.as_str()), NAME_MAX);
+        self.text("via", transfer.map(|transfer| transfer.via.as_str()), NAME_MAX);
+        self.text("cause", Some(action.cause()), NAME_MAX);
+        self.text("account", transfer.and_then(|transfer| transfer.account.as_deref()), NAME_MAX);
+    }
+
+    fn callback(&mut self, record: &Record, style: OpenidStyle) {
+        self.text("msg_type", record.msg_type.as_deref(), NAME_MAX);
+        self.text("event", record.event.as_deref(), NAME_MAX);
+        self.text("msg_id", record.msg_id.as_deref(), NAME_MAX);
+        self.text("openid", record.openid.as_deref().map(|openid| Shown(style, openid)), NAME_MAX);
+        self.truth("encrypted", record.encrypted);
+        self.truth("dry_run", record.dry_run);
+    }
+
+    fn outcome(&mut self, record: &Record) {
+        self.number("upstream_status", record.upstream_status);
+        self.millis("upstream_ms", record.upstream);
+        self.millis("duration_ms", Some(record.duration));
+        self.number("bytes_in", Some(record.bytes_in));
+        self.number("bytes_out", Some(record.bytes_out));
+    }
+
+    fn end(self) {
+        self.0.extend_from_slice(b"}\n");
+    }
+
+    fn text(&mut self, name: &str, value: Option<impl Display>, max: usize) {
+        let Some(value) = value else { return self.bare(name, b"null") };
+        self.bare(name, b"\"");
+        escape(value, max, Spaces::Kept, self.0);
+        self.0.push(b'"');
+    }
+
+    fn number(&mut self, name: &str, value: Option<impl Into<u64>>) {
+        let Some(value) = value else { return self.bare(name, b"null") };
+        self.bare(name, b"");
+        digits(value.into(), self.0);
+    }
+
+    /// Milliseconds with three decimals, always: a reader that guesses types from the first line
+    /// it sees must not take them for whole numbers.
+    fn millis(&mut self, name: &str, value: Option<Duration>) {
+        let Some(value) = value else { return self.bare(name, b"null") };
+        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+        self.bare(name, b"");
+        digits(micros / 1000, self.0);
+        self.0.push(b'.');
+        three_digits(micros % 1000, self.0);
+    }
+
+    fn truth(&mut self, name: &str, value: bool) {
+        self.bare(name, if value { b"true" } else { b"false" });
+    }
+
+    /// Appends a name, and `value` as it is.
+    fn bare(&mut self, name: &str, value: &[u8]) {
+        for part in [b",\"", name.as_bytes(), b"\":", value] {
+            self.0.extend_from_slice(part);
+        }
+    }
+}
+
+/// Appends a number in decimal.
+fn digits(mut number: u64, out: &mut Vec<u8>) {
+    // u64::MAX has 20 digits.
+    let mut decimal = [0; 20];
+    let mut start = decimal.len();
+    loop {
+        start -= 1;
+        decimal[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return out.extend_from_slice(&decimal[start..]);
+        }
+    }
+}
+
+/// Appends 0 to 999 as three digits.
+fn three_digits(number: u64, out: &mut Vec<u8>) {
+    out.extend([number / 100, number / 10, number].map(|digit| b'0' + (digit % 10) as u8));
+}
