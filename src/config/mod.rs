@@ -3,6 +3,30 @@
 //! A [`Config`] can only be had checked: [`load`] reads a file and reports everything that is wrong
 //! with it at once, [`Config::zero`] is the one route of a command line.
 
+mod defaults;
+mod error;
+mod fault;
+mod file;
+mod findings;
+mod keyword;
+mod listen;
+mod mask;
+mod place;
+mod reach;
+mod read;
+mod route;
+mod rule;
+mod schema;
+mod source;
+mod table;
+mod trusted;
+mod upstream;
+mod value;
+mod zero;
+
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +34,18 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+pub use error::{Errors, Warning};
+pub use file::{load, parse};
+pub use zero::ZeroConfig;
+
 use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+
+/// A checked configuration, and what looks odd in it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Warning>,
+}
 
 /// A whole configuration, checked and compiled.
 #[derive(Debug)]
@@ -104,6 +139,17 @@ pub enum TransferMode {
     Off,
     /// Decide and log, change nothing.
     DryRun,
+}
+
+impl TransferMode {
+    /// As written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::DryRun => "dry-run",
+        }
+    }
 }
 
 /// Where a bot is.

@@ -1,5 +1,7 @@
 //! Which route a request takes: by host, then by the longest path.
 
+use std::fmt;
+
 /// The hosts a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
@@ -29,6 +31,17 @@ impl HostPattern {
             Self::Any => 0,
             Self::Suffix(suffix) => suffix.len(),
             Self::Exact(_) => usize::MAX,
+        }
+    }
+}
+
+/// As written in the configuration; nothing for any host.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::Exact(name) => f.write_str(name),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
         }
     }
 }
