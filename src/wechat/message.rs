@@ -296,7 +296,7 @@ fn classify<'a>(mut fields: Fields<'a>, format: Format, query: &Query) -> Inboun
     }
 }
 
-fn event<'a>(mut fields: Fields<'a>) -> Event<'a> {
+fn event(mut fields: Fields<'_>) -> Event<'_> {
     Event {
         to: fields.take(Name::ToUserName).into_value(),
         from: fields.take(Name::FromUserName).into_value(),
@@ -307,7 +307,7 @@ fn event<'a>(mut fields: Fields<'a>) -> Event<'a> {
 }
 
 /// None without a clear sender and receiver: the reply would have nowhere to go.
-fn user_message<'a>(mut fields: Fields<'a>, kind: Kind, format: Format) -> Option<UserMessage<'a>> {
+fn user_message(mut fields: Fields<'_>, kind: Kind, format: Format) -> Option<UserMessage<'_>> {
     let words = match kind {
         Kind::Text => fields.take(Name::Content).into_raw(),
         Kind::Voice => fields.take(Name::Recognition).into_raw(),

@@ -1,0 +1,60 @@
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::tap::Tap;
+use crate::telemetry::{Record, RequestLog};
+use crate::wechat::{Inbound, UserMessage};
+
+/// The log entry of a request under way. It is written when it is dropped: with the last byte of the
+/// reply, or when there is nobody left to send it to.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) record: Record,
+    /// Bytes of the body that were streamed past.
+    pub(super) streamed: Rc<Cell<u64>>,
+    /// When the request's first byte came.
+    pub(super) began: Instant,
+    log: RequestLog,
+    tap: Rc<Tap>,
+}
+
+impl Entry {
+    pub(super) fn open(record: Record, log: RequestLog, tap: Rc<Tap>, began: Instant) -> Self {
+        Self { record, streamed: Rc::default(), began, log, tap }
+    }
+
+    /// Notes what a callback is.
+    pub(super) fn note(&mut self, inbound: &Inbound<'_>) {
+        let record = &mut self.record;
+        let boxed = |text: Option<&str>| text.map(Box::from);
+        match inbound {
+            Inbound::Message(message) => self.note_message(message),
+            Inbound::Event(event) => {
+                record.msg_type = Some("event".into());
+                record.event = boxed(event.name());
+                record.openid = boxed(event.from_user());
+            }
+            Inbound::Other(other) => record.msg_type = other.msg_type.clone().map(|name| name.into_owned().into()),
+        }
+    }
+
+    fn note_message(&mut self, message: &UserMessage<'_>) {
+        let boxed = |text: Option<&str>| text.map(Box::from);
+        let record = &mut self.record;
+        record.msg_type = Some(message.kind().as_str().into());
+        record.msg_id = boxed(message.msg_id());
+        record.openid = boxed(Some(message.from_user()));
+        record.content = boxed(message.words());
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.tap.request_done(now);
+        self.record.duration = now.saturating_duration_since(self.began);
+        self.record.bytes_in += self.streamed.get();
+        self.log.write(&self.record);
+    }
+}

@@ -1,0 +1,289 @@
+//! One exchange with a bot, and the decisions around it. What is decided comes from [`crate::policy`]; here
+//! it is carried out.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, request};
+use hyper::body::Incoming;
+use tokio::time::timeout_at;
+
+use super::body::{Outgoing, RequestBody};
+use super::clock::Clock;
+use super::entry::Entry;
+use super::error::{Error, own};
+use super::finish::Finish;
+use super::header as headers;
+use super::reply::Answer;
+use super::upstream::{Pool, UpstreamError};
+use super::worker::Worker;
+use crate::config::{Route, TransferMode};
+use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
+use crate::state::Snapshot;
+use crate::wechat::{BotReply, Inbound, SUCCESS, TransferReply, UserMessage, Why, open};
+
+/// A request on its route, ready to be sent to the bot.
+pub(super) struct Exchange {
+    pub(super) worker: Rc<Worker>,
+    pub(super) pool: Rc<Pool>,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// The route's position in the snapshot.
+    pub(super) position: usize,
+    /// The flag on the request, where it counts.
+    pub(super) request_flags: Vec<HeaderValue>,
+    /// The client may be WeChat, which does not understand chunked replies.
+    pub(super) is_for_wechat: bool,
+    pub(super) entry: Box<Entry>,
+}
+
+impl Exchange {
+    /// Forwards what can be no callback: nothing is kept, nothing is decided.
+    pub(super) async fn stream(
+        self,
+        parts: request::Parts,
+        first: RequestBody,
+        rest: Incoming,
+        cause: Cause,
+    ) -> Response<Outgoing> {
+        let body = first.followed_by(rest, self.entry.streamed.clone());
+        self.pass(Request::from_parts(parts, body), Action::Forward(cause)).await
+    }
+
+    /// Answers a request whose body has been read.
+    pub(super) async fn callback(mut self, parts: request::Parts, body: Bytes) -> Response<Outgoing> {
+        self.entry.record.bytes_in = body.len() as u64;
+        let text = String::from_utf8_lossy(&body);
+        let inbound = open(&text, parts.uri.query());
+        self.entry.note(&inbound);
+        let request = Request::from_parts(parts, RequestBody::whole(body.clone()));
+        match &inbound {
+            Inbound::Message(message) => self.message(message, request).await,
+            Inbound::Event(event) => self.consult(Case::Event(event), request).await,
+            Inbound::Other(other) => self.pass(request, Action::Forward(cause_of(other.why))).await,
+        }
+    }
+
+    async fn message(mut self, message: &UserMessage<'_>, request: Request<RequestBody>) -> Response<Outgoing> {
+        let route = self.route();
+        let flags = std::mem::take(&mut self.request_flags);
+        match before(message, &route.policy, read_flag(&flags)) {
+            Before::Ask(pending) => self.consult(Case::Message(message, pending), request).await,
+            Before::ShortCircuit(transfer) if self.is_dry_run() => self.pass(request, Action::Transfer(transfer)).await,
+            Before::ShortCircuit(transfer) => self.hand_over(message, transfer),
+        }
+    }
+
+    /// Forwards a request whose outcome is settled.
+    async fn pass(mut self, request: Request<RequestBody>, action: Action) -> Response<Outgoing> {
+        let asked = ask(self.pool.clone(), self.snapshot.clone(), request, false).await;
+        self.note(&asked);
+        match asked.answer {
+            Ok(answer) => self.relay(answer, action).await,
+            Err(error) => {
+                // In a dry-run, what would have been done is logged, whatever became of the rest.
+                let action = if matches!(action, Action::Forward(_)) { None } else { Some(action) };
+                self.fail(error, action)
+            }
+        }
+    }
+
+    /// Asks the bot, and decides on what it says, or on its failure.
+    async fn consult(mut self, case: Case<'_>, mut request: Request<RequestBody>) -> Response<Outgoing> {
+        if case.may_need_reply() && !self.is_dry_run() {
+            headers::ask_for_identity(request.headers_mut());
+        }
+        let (asked, late) = match self.ask_in_time(&case, request).await {
+            InTime::Asked(asked) => (asked, None),
+            InTime::LateInDryRun(asked, action) => (asked, Some(action)),
+            InTime::Late(action) => return self.carry_out(&case, action),
+        };
+        self.note(&asked);
+        match (asked.answer, late) {
+            (Ok(answer), Some(action)) => self.relay(answer, action).await,
+            (Ok(answer), None) => self.decide(&case, answer).await,
+            (Err(error), Some(action)) => self.fail(error, Some(action)),
+            (Err(error), None) => self.bot_failed(&case, error, Flag::Absent),
+        }
+    }
+
+    /// Asks the bot, for as long as the route's deadline allows if it says what happens then.
+    async fn ask_in_time(&self, case: &Case<'_>, request: Request<RequestBody>) -> InTime {
+        let route = self.route();
+        let deadline = route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy);
+        let is_whole = deadline.is_some() || route.on_error != OnFailure::AsProxy;
+        let asking = ask(self.pool.clone(), self.snapshot.clone(), request, is_whole);
+        let Some(deadline) = deadline else { return InTime::Asked(asking.await) };
+        // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
+        let mut asking = Finish::new(asking, self.worker.clone());
+        if let Ok(asked) = timeout_at((self.entry.began + deadline).into(), &mut asking).await {
+            return InTime::Asked(asked);
+        }
+        match case.failed(Failure::Timeout, route.on_timeout, Flag::Absent, || self.spend_fallback()) {
+            None => InTime::Asked(asking.await),
+            Some(action) if self.is_dry_run() => InTime::LateInDryRun(asking.await, action),
+            Some(action) => InTime::Late(action),
+        }
+    }
+
+    async fn decide(self, case: &Case<'_>, mut answer: Answer) -> Response<Outgoing> {
+        let (route, limits) = (self.route(), &self.snapshot.clone().config.limits);
+        let status = answer.parts.status;
+        let flags: Vec<_> = answer.parts.headers.get_all(&route.flag_header).iter().cloned().collect();
+        let flag = read_flag(&flags);
+        if status.is_server_error()
+            && let Some(action) = case.failed(Failure::Error, route.on_error, flag, || self.spend_fallback())
+        {
+            return self.conclude(case, action, answer).await;
+        }
+        let needs_reply = case.needs_reply(status, flag);
+        if needs_reply
+            && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await
+            // A bot that had asked for the transfer before it broke off has said what it wants.
+            && !matches!(flag, Flag::Ask(_))
+        {
+            return self.bot_failed(case, error, flag);
+        }
+        let text = if needs_reply { answer.text(limits.callback_body) } else { None };
+        if needs_reply && text.is_none() {
+            self.pool
+                .warn(&route.name, "a reply could not be read (too long, or compressed): no rule was asked about it");
+        }
+        let reply = text.as_deref().map(BotReply::read);
+        let action = case.after(status, flag, reply.as_ref());
+        drop(reply);
+        drop(text);
+        self.conclude(case, action, answer).await
+    }
+
+    /// Carries out what was decided on an answer.
+    async fn conclude(self, case: &Case<'_>, action: Action, answer: Answer) -> Response<Outgoing> {
+        if self.is_dry_run() || matches!(action, Action::Forward(_)) {
+            return self.relay(answer, action).await;
+        }
+        self.carry_out(case, action)
+    }
+
+    /// Carries out what was decided without an answer.
+    fn carry_out(mut self, case: &Case<'_>, action: Action) -> Response<Outgoing> {
+        match (action, case) {
+            (Action::Transfer(transfer), Case::Message(message, _)) => self.hand_over(message, transfer),
+            (action, _) => {
+                self.entry.record.action = action;
+                own(StatusCode::OK, "text/plain; charset=utf-8", SUCCESS, &self.worker.clock, self.entry)
+            }
+        }
+    }
+
+    fn hand_over(mut self, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
+        let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
+        let body = reply.render(Clock::unix_time().as_secs());
+        let content_type = reply.content_type();
+        self.entry.record.action = Action::Transfer(transfer);
+        own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
+    }
+
+    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
+        let action = case.failed(error.failure(), self.route().on_error, flag, || self.spend_fallback());
+        match action {
+            Some(action) if !self.is_dry_run() => {
+                self.pool.warn(&self.route().name, &error);
+                self.carry_out(case, action)
+            }
+            action => self.fail(error, action),
+        }
+    }
+
+    /// Answers as a proxy whose upstream failed. `instead` is what a dry-run would have done.
+    fn fail(self, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
+        self.pool.warn(&self.route().name, &error);
+        let error = Error::Upstream(error);
+        let action = instead.unwrap_or_else(|| error.action());
+        error.respond(action, &self.worker.clock, self.entry)
+    }
+
+    pub(super) fn refuse(self, error: &Error) -> Response<Outgoing> {
+        error.respond(error.action(), &self.worker.clock, self.entry)
+    }
+
+    /// Passes the bot's answer on as it came.
+    async fn relay(mut self, mut answer: Answer, action: Action) -> Response<Outgoing> {
+        let limits = &self.snapshot.clone().config.limits;
+        if self.is_for_wechat
+            && answer.is_undelimited()
+            && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await
+        {
+            return self.fail(error, None);
+        }
+        let route = self.route();
+        let Answer { mut parts, body } = answer;
+        headers::strip_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(&route.flag_header);
+        parts.version = http::Version::HTTP_11;
+        self.entry.record.action = action;
+        self.entry.record.status = Some(parts.status.as_u16());
+        Response::from_parts(parts, Outgoing::relayed(body, route.flag_header.clone(), self.entry))
+    }
+
+    fn note(&mut self, asked: &Asked) {
+        self.entry.record.upstream = Some(asked.took);
+        self.entry.record.upstream_status = asked.answer.as_ref().ok().map(|answer| answer.parts.status.as_u16());
+    }
+
+    fn route(&self) -> Arc<Route> {
+        self.snapshot.route(self.position).clone()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.route().transfer == TransferMode::DryRun
+    }
+
+    fn spend_fallback(&self) -> bool {
+        self.snapshot.spend_fallback(self.position)
+    }
+}
+
+/// What came of asking the bot.
+struct Asked {
+    answer: Result<Answer, UpstreamError>,
+    took: Duration,
+}
+
+/// What came of asking the bot under a deadline.
+enum InTime {
+    Asked(Asked),
+    /// The deadline passed, and this is what happens.
+    Late(Action),
+    /// The deadline passed, and this would have happened; the bot's answer came later.
+    LateInDryRun(Asked, Action),
+}
+
+/// Sends a request to the bot. `is_whole`: a short reply is read to its end, so that one that breaks off
+/// counts as a failure.
+async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Request<RequestBody>, is_whole: bool) -> Asked {
+    let limits = &snapshot.config.limits;
+    let began = Instant::now();
+    let mut answer = pool.send(request, limits).await.map(Answer::unread);
+    if let Ok(head) = &mut answer
+        && is_whole
+        && let Err(error) = head.read(limits.callback_body, limits.upstream_timeout).await
+    {
+        answer = Err(error);
+    }
+    Asked { answer, took: began.elapsed() }
+}
+
+fn read_flag(values: &[HeaderValue]) -> Flag<'_> {
+    Flag::read(values.iter().map(HeaderValue::as_bytes))
+}
+
+fn cause_of(why: Why) -> Cause {
+    match why {
+        Why::NotCallback => Cause::NotCallback,
+        Why::Malformed => Cause::BadXml,
+        Why::Encrypted => Cause::CannotDecrypt,
+        Why::MsgType => Cause::Type,
+        Why::OpenidMismatch => Cause::OpenidMismatch,
+    }
+}

@@ -1,0 +1,156 @@
+//! Binding, outside of the server: it fails before anything runs.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
+
+use super::stream::{Accepted, Stream};
+use crate::config::Listen;
+
+/// A bound socket that accepts clients.
+#[derive(Debug)]
+pub struct Listener(Socket);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// An address that could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    address: String,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.address)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("another process already listens there"),
+            io::ErrorKind::AddrNotAvailable => f.write_str("no interface of this machine has that address"),
+            io::ErrorKind::PermissionDenied => {
+                f.write_str("permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)")
+            }
+            io::ErrorKind::NotFound => f.write_str("the directory does not exist"),
+            _ => write!(f, "{}", self.source),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Binds one address of the configuration.
+///
+/// # Errors
+/// When it is taken, not of this machine, or not allowed.
+pub fn bind(address: &Listen) -> Result<Listener, BindError> {
+    let (socket, name) = match address {
+        Listen::Tcp(address) => (bind_tcp(*address), address.to_string()),
+        Listen::Unix(path) => (bind_unix(path), format!("unix:{}", path.display())),
+    };
+    socket.map(Listener).map_err(|source| BindError { address: name, source })
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(Socket::Tcp(listener))
+}
+
+/// A socket file that nobody answers on is left over from a crash, and replaced.
+fn bind_unix(path: &Path) -> io::Result<Socket> {
+    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(Socket::Unix(listener, path.to_owned()))
+}
+
+impl Listener {
+    /// The address in use, with the port the system chose where 0 was asked for. None for a unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Socket::Tcp(listener) => listener.local_addr().ok(),
+            Socket::Unix(..) => None,
+        }
+    }
+
+    /// Another handle on the same socket, for the runtime of this thread.
+    pub(super) fn share(&self) -> io::Result<Acceptor> {
+        Ok(match &self.0 {
+            Socket::Tcp(listener) => Acceptor::Tcp(listener.try_clone()?.try_into()?),
+            Socket::Unix(listener, _) => Acceptor::Unix(listener.try_clone()?.try_into()?),
+        })
+    }
+}
+
+/// As written in the configuration, with the port in use.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Socket::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(error) => write!(f, "an unknown address ({error})"),
+            },
+            Socket::Unix(_, path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Socket::Unix(_, path) = &self.0 {
+            // Nobody is there any more; a file that is gone already is what we want.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// One worker's handle on a listening socket.
+pub(super) enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+impl Acceptor {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// A connection that is already waiting; None without waiting for one.
+    pub(super) async fn accept_now(&self) -> Option<Accepted> {
+        poll_fn(|cx| match self.poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        Poll::Ready(match self {
+            Self::Tcp(listener) => {
+                let (socket, address) = ready!(listener.poll_accept(cx))?;
+                // A reply is written at once; waiting for more would only delay it.
+                socket.set_nodelay(true)?;
+                Ok(Accepted { stream: Stream::Tcp(socket), peer: Some(address.ip().to_canonical()) })
+            }
+            Self::Unix(listener) => {
+                let (socket, _) = ready!(listener.poll_accept(cx))?;
+                Ok(Accepted { stream: Stream::Unix(socket), peer: None })
+            }
+        })
+    }
+}

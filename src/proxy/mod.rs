@@ -1,0 +1,27 @@
+//! Floor 5: the shell around the decision. It reads, forwards, answers and logs; it decides nothing.
+//!
+//! One thread a worker, each with its own runtime, connections and pool of upstream connections
+//! ([`server`]); a request goes top to bottom through [`handler`].
+
+mod body;
+mod clock;
+mod connection;
+mod entry;
+mod error;
+mod exchange;
+mod finish;
+mod framing;
+mod handler;
+mod header;
+mod input;
+mod listen;
+mod reply;
+pub mod server;
+mod stream;
+mod tap;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use listen::{BindError, Listener, bind};
+pub use server::{Stop, serve};

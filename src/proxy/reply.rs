@@ -1,0 +1,131 @@
+//! Reading a bot's reply, for a decision that depends on it.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::body::{Leased, ReplyBody};
+use super::upstream::UpstreamError;
+
+/// A bot's answer, as far as it has been read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) parts: Parts,
+    pub(super) body: ReplyBody,
+}
+
+impl Answer {
+    pub(super) fn unread(response: http::Response<Leased>) -> Self {
+        let (parts, leased) = response.into_parts();
+        Self { parts, body: ReplyBody { rest: Some(leased), ..ReplyBody::default() } }
+    }
+
+    /// Whether only the end of the connection tells where the body ends.
+    pub(super) fn is_undelimited(&self) -> bool {
+        let Parts { status, headers, .. } = &self.parts;
+        let has_body = !matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        has_body && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
+    }
+
+    /// Reads the rest of the body, unless it turns out to be longer than `limit` bytes.
+    pub(super) async fn read(&mut self, limit: usize, patience: Duration) -> Result<(), UpstreamError> {
+        if declared_length(&self.parts.headers).is_some_and(|length| length > limit as u64) {
+            return Ok(());
+        }
+        let read = timeout(patience, self.body.read(limit)).await;
+        read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Broken)
+    }
+
+    /// The body as text, uncompressed. None if it was not read whole, or is compressed in a way that can not
+    /// be undone within `limit` bytes.
+    pub(super) fn text(&self, limit: usize) -> Option<Cow<'_, str>> {
+        if self.body.rest.is_some() {
+            return None;
+        }
+        let bytes = self.body.first.as_deref().unwrap_or_default();
+        let Some(coding) = self.parts.headers.get(CONTENT_ENCODING) else {
+            return Some(String::from_utf8_lossy(bytes));
+        };
+        let plain = match coding.as_bytes().to_ascii_lowercase().as_slice() {
+            b"identity" | b"" => return Some(String::from_utf8_lossy(bytes)),
+            b"gzip" | b"x-gzip" => bounded(MultiGzDecoder::new(bytes), limit)?,
+            b"deflate" => bounded(ZlibDecoder::new(bytes), limit)?,
+            _ => return None,
+        };
+        Some(Cow::Owned(String::from_utf8_lossy(&plain).into_owned()))
+    }
+}
+
+impl ReplyBody {
+    async fn read(&mut self, limit: usize) -> Result<(), hyper::Error> {
+        let Some(leased) = &mut self.rest else { return Ok(()) };
+        let mut gathered = BytesMut::new();
+        while let Some(frame) = leased.incoming.frame().await {
+            match frame?.into_data() {
+                Ok(data) if gathered.is_empty() && leased.incoming.is_end_stream() => {
+                    self.first = Some(data);
+                    self.rest = None;
+                    return Ok(());
+                }
+                Ok(data) => gathered.extend_from_slice(&data),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+            if gathered.len() > limit {
+                self.first = Some(gathered.freeze());
+                return Ok(());
+            }
+        }
+        self.first = Some(gathered.freeze()).filter(|bytes: &Bytes| !bytes.is_empty());
+        self.rest = None;
+        Ok(())
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn bounded(reader: impl Read, limit: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    reader.take(limit as u64 + 1).read_to_end(&mut plain).ok()?;
+    (plain.len() <= limit).then_some(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    fn answer(coding: &'static str, body: Vec<u8>) -> Answer {
+        let (parts, ()) = http::Response::builder().header(CONTENT_ENCODING, coding).body(()).unwrap().into_parts();
+        Answer { parts, body: ReplyBody { first: Some(body.into()), ..ReplyBody::default() } }
+    }
+
+    #[test]
+    fn compressed_replies_are_read_within_a_bound() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&[b'a'; 1000]).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(b"text").unwrap();
+        assert_eq!(answer("gzip", gzip.clone()).text(1000).as_deref(), Some(&*"a".repeat(1000)));
+        assert_eq!(answer("gzip", gzip.clone()).text(999), None, "a bomb");
+        assert_eq!(answer("gzip", gzip[..10].to_vec()).text(1000), None, "cut off");
+        assert_eq!(answer("deflate", zlib.finish().unwrap()).text(1000).as_deref(), Some("text"));
+        assert_eq!(answer("identity", b"text".to_vec()).text(1000).as_deref(), Some("text"));
+        assert_eq!(answer("br", b"text".to_vec()).text(1000), None);
+    }
+}

@@ -1,0 +1,96 @@
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A socket to a client or to a bot.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Runs the same expression on whichever socket it is.
+macro_rules! on_socket {
+    ($stream:expr, $socket:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+            Stream::Unix(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, socket => socket.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        on_socket!(self, socket => socket.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_socket!(self, socket => socket.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, socket => socket.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, socket => socket.poll_shutdown(cx))
+    }
+}
+
+/// A client that has been accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    /// None over a unix socket.
+    pub(super) peer: Option<IpAddr>,
+}
+
+/// An accepted client on its way to another worker: its socket belongs to no runtime.
+#[derive(Debug)]
+pub(super) enum Handed {
+    Tcp(std::net::TcpStream, Option<IpAddr>),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    pub(super) fn hand_over(self) -> io::Result<Handed> {
+        Ok(match self.stream {
+            Stream::Tcp(socket) => Handed::Tcp(socket.into_std()?, self.peer),
+            Stream::Unix(socket) => Handed::Unix(socket.into_std()?),
+        })
+    }
+}
+
+impl Handed {
+    /// Gives the socket to the runtime of this thread.
+    pub(super) fn take(self) -> io::Result<Accepted> {
+        Ok(match self {
+            Self::Tcp(socket, peer) => Accepted { stream: Stream::Tcp(TcpStream::from_std(socket)?), peer },
+            Self::Unix(socket) => Accepted { stream: Stream::Unix(UnixStream::from_std(socket)?), peer: None },
+        })
+    }
+}
