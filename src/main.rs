@@ -1,1 +1,7 @@
-fn main() {}
+//! `kfgate`; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kfgate::cli::main()
+}
