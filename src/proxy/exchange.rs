@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
@@ -42,12 +44,16 @@ impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
         self,
-        parts: request::Parts,
+        mut parts: request::Parts,
         first: RequestBody,
         rest: Incoming,
         cause: Cause,
     ) -> Response<Outgoing> {
         let body = first.followed_by(rest, self.entry.streamed.clone());
+        if body.size_hint().exact().is_none() {
+            // Without it, hyper takes a GET for one without a body.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         self.pass(Request::from_parts(parts, body), Action::Forward(cause)).await
     }
 
