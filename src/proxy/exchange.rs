@@ -87,6 +87,7 @@ impl Exchange {
         self.note(&asked);
         match asked.answer {
             Ok(answer) => self.relay(answer, action).await,
+            Err(error) if error.is_the_clients() => self.refuse(&Error::BrokenBody),
             Err(error) => {
                 // In a dry-run, what would have been done is logged, whatever became of the rest.
                 let action = if matches!(action, Action::Forward(_)) { None } else { Some(action) };
