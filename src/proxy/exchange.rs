@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
-use http::{HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
@@ -58,12 +58,17 @@ impl Exchange {
     }
 
     /// Answers a request whose body has been read.
-    pub(super) async fn callback(mut self, parts: request::Parts, body: Bytes) -> Response<Outgoing> {
+    pub(super) async fn callback(
+        mut self,
+        parts: request::Parts,
+        body: Bytes,
+        trailers: Option<HeaderMap>,
+    ) -> Response<Outgoing> {
         self.entry.record.bytes_in = body.len() as u64;
         let text = String::from_utf8_lossy(&body);
         let inbound = open(&text, parts.uri.query());
         self.entry.note(&inbound);
-        let request = Request::from_parts(parts, RequestBody::whole(body.clone()));
+        let request = Request::from_parts(parts, RequestBody::whole(body.clone()).with_trailers(trailers));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
