@@ -17,6 +17,8 @@ use super::upstream::Lease;
 #[derive(Debug, Default)]
 pub(super) struct RequestBody {
     first: Option<Bytes>,
+    /// What stood behind a body that has been read whole.
+    trailers: Option<HeaderMap>,
     rest: Option<Incoming>,
     /// Bytes that have come from `rest`.
     received: Rc<Cell<u64>>,
@@ -25,6 +27,10 @@ pub(super) struct RequestBody {
 impl RequestBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self { first: Some(bytes).filter(|bytes| !bytes.is_empty()), ..Self::default() }
+    }
+
+    pub(super) fn with_trailers(self, trailers: Option<HeaderMap>) -> Self {
+        Self { trailers, ..self }
     }
 
     /// What has been read, followed by what has not; `received` counts both.
@@ -36,7 +42,7 @@ impl RequestBody {
     /// The same body once more, if none of it has to come from the client.
     pub(super) fn again(&self) -> Option<Self> {
         let only_first = self.rest.as_ref().is_none_or(Body::is_end_stream);
-        only_first.then(|| Self { first: self.first.clone(), ..Self::default() })
+        only_first.then(|| Self { first: self.first.clone(), trailers: self.trailers.clone(), ..Self::default() })
     }
 }
 
@@ -48,7 +54,9 @@ impl Body for RequestBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        };
         let poll = Pin::new(rest).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &poll
             && let Some(data) = frame.data_ref()
@@ -59,10 +67,13 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.first.is_none() && self.trailers.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.trailers.is_some() {
+            return SizeHint::new();
+        }
         added(self.first.as_ref(), self.rest.as_ref().map(Body::size_hint))
     }
 }
@@ -142,6 +153,10 @@ impl Body for Outgoing {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.body.trailers.is_some() {
+            // Only behind chunks is there room for trailers.
+            return SizeHint::new();
+        }
         added(self.body.first.as_ref(), self.body.rest.as_ref().map(|rest| rest.incoming.size_hint()))
     }
 }

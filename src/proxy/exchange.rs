@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, request};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
@@ -42,22 +44,31 @@ impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
         self,
-        parts: request::Parts,
+        mut parts: request::Parts,
         first: RequestBody,
         rest: Incoming,
         cause: Cause,
     ) -> Response<Outgoing> {
         let body = first.followed_by(rest, self.entry.streamed.clone());
+        if body.size_hint().exact().is_none() {
+            // Without it, hyper takes a GET for one without a body.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         self.pass(Request::from_parts(parts, body), Action::Forward(cause)).await
     }
 
     /// Answers a request whose body has been read.
-    pub(super) async fn callback(mut self, parts: request::Parts, body: Bytes) -> Response<Outgoing> {
+    pub(super) async fn callback(
+        mut self,
+        parts: request::Parts,
+        body: Bytes,
+        trailers: Option<HeaderMap>,
+    ) -> Response<Outgoing> {
         self.entry.record.bytes_in = body.len() as u64;
         let text = String::from_utf8_lossy(&body);
         let inbound = open(&text, parts.uri.query());
         self.entry.note(&inbound);
-        let request = Request::from_parts(parts, RequestBody::whole(body.clone()));
+        let request = Request::from_parts(parts, RequestBody::whole(body.clone()).with_trailers(trailers));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
@@ -81,6 +92,7 @@ impl Exchange {
         self.note(&asked);
         match asked.answer {
             Ok(answer) => self.relay(answer, action).await,
+            Err(error) if error.is_the_clients() => self.refuse(&Error::BrokenBody),
             Err(error) => {
                 // In a dry-run, what would have been done is logged, whatever became of the rest.
                 let action = if matches!(action, Action::Forward(_)) { None } else { Some(action) };

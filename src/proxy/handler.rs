@@ -113,9 +113,9 @@ impl Arrival {
     async fn take(exchange: Exchange, parts: request::Parts, body: Incoming) -> Response<Outgoing> {
         let limit = exchange.snapshot.config.limits.callback_body;
         match Input::read(&parts, body, limit).await {
-            Input::Callback(body) => {
+            Input::Callback(body, trailers) => {
                 let worker = exchange.worker.clone();
-                Finish::new(exchange.callback(parts, body), worker).await
+                Finish::new(exchange.callback(parts, body, trailers), worker).await
             }
             Input::Other { first, rest, cause } => exchange.stream(parts, RequestBody::whole(first), rest, cause).await,
             Input::Broken => exchange.refuse(&Error::BrokenBody),

@@ -1,5 +1,5 @@
 use bytes::{Bytes, BytesMut};
-use http::{Method, request};
+use http::{HeaderMap, Method, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -10,7 +10,7 @@ use crate::wechat::Format;
 /// A request's body, as far as it had to be read to know whether it can be a callback.
 pub(super) enum Input {
     /// It can, and this is all of it.
-    Callback(Bytes),
+    Callback(Bytes, Option<HeaderMap>),
     /// It can not. What was read of it, and what was not.
     Other { first: Bytes, rest: Incoming, cause: Cause },
     /// The client broke off, or its chunks are malformed.
@@ -31,10 +31,12 @@ impl Input {
         let mut is_text = false;
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else { return Self::Broken };
-            // Trailers have no place in a callback.
-            let Ok(data) = frame.into_data() else { continue };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => return Self::Callback(gathered.freeze(), frame.into_trailers().ok()),
+            };
             if gathered.is_empty() && body.is_end_stream() && Format::sniff(&data).is_some() {
-                return Self::Callback(data);
+                return Self::Callback(data, None);
             }
             gathered.extend_from_slice(&data);
             is_text = is_text || Format::sniff(&gathered).is_some();
@@ -45,7 +47,7 @@ impl Input {
             };
             return Self::Other { first: gathered.freeze(), rest: body, cause };
         }
-        Self::Callback(gathered.freeze())
+        Self::Callback(gathered.freeze(), None)
     }
 }
 

@@ -29,6 +29,8 @@ impl<S> Tapped<S> {
 pub(super) struct Tap {
     wire: RefCell<Wire>,
     stage: Cell<Stage>,
+    /// When the first byte of the request came that is being received.
+    began: Cell<Option<Instant>>,
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
     /// The connection's position among those of its worker.
@@ -78,6 +80,7 @@ impl Tap {
         Self {
             wire: RefCell::new(Wire { at: Position::Head, head: Vec::new() }),
             stage: Cell::new(Stage::Head(now)),
+            began: Cell::new(None),
             order: Cell::new(Order::Serve),
             waker: RefCell::new(None),
             place: Cell::new(place),
@@ -87,10 +90,8 @@ impl Tap {
     /// Checks the head that hyper has just handed over, and steps behind it. Returns when its first
     /// byte came, if that is known, and how its body is delimited.
     pub(super) fn take_head(&self) -> Result<(Option<Instant>, Framing), Refusal> {
-        let began = match self.stage.replace(Stage::Busy) {
-            Stage::Head(began) => Some(began),
-            Stage::Idle(_) | Stage::Busy => None,
-        };
+        self.stage.set(Stage::Busy);
+        let began = self.began.take();
         let mut wire = self.wire.borrow_mut();
         let Checked { len, framing } = framing::check(&wire.head)?;
         wire.step_behind(len, framing);
@@ -101,6 +102,7 @@ impl Tap {
     pub(super) fn request_done(&self, now: Instant) {
         let more = !self.wire.borrow().head.is_empty();
         self.stage.set(if more { Stage::Head(now) } else { Stage::Idle(now) });
+        self.began.set(more.then_some(now));
     }
 
     /// Calls `look` with the bytes of a head that hyper could not parse.
@@ -148,8 +150,13 @@ impl Tap {
 
     fn received(&self, bytes: &[u8]) {
         let mut wire = self.wire.borrow_mut();
-        if wire.receive(bytes) && matches!(self.stage.get(), Stage::Idle(_)) {
-            self.stage.set(Stage::Head(Instant::now()));
+        if !wire.receive(bytes) || self.began.get().is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.began.set(Some(now));
+        if matches!(self.stage.get(), Stage::Idle(_)) {
+            self.stage.set(Stage::Head(now));
         }
     }
 }

@@ -67,6 +67,11 @@ impl UpstreamError {
         }
     }
 
+    /// Whether it was the client that broke off, in the middle of its body.
+    pub(super) fn is_the_clients(&self) -> bool {
+        matches!(self, Self::Broken(error) if error.is_user())
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         match self.failure() {
             Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,

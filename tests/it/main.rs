@@ -1,0 +1,9 @@
+//! The gate over real sockets: a bot that says what it is told to, a client that sends exact bytes, and the
+//! gate between them.
+
+mod bodies;
+mod forwarding;
+mod framing;
+mod headers;
+mod real_bots;
+mod support;
