@@ -43,7 +43,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
-        self,
+        self: Box<Self>,
         mut parts: request::Parts,
         first: RequestBody,
         rest: Incoming,
@@ -54,12 +54,12 @@ impl Exchange {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        self.pass(Request::from_parts(parts, body), Action::Forward(cause)).await
+        self.pass(Box::new(Request::from_parts(parts, body)), Action::Forward(cause)).await
     }
 
     /// Answers a request whose body has been read.
     pub(super) async fn callback(
-        mut self,
+        mut self: Box<Self>,
         parts: request::Parts,
         body: Bytes,
         trailers: Option<HeaderMap>,
@@ -68,7 +68,8 @@ impl Exchange {
         let text = String::from_utf8_lossy(&body);
         let inbound = open(&text, parts.uri.query());
         self.entry.note(&inbound);
-        let request = Request::from_parts(parts, RequestBody::whole(body.clone()).with_trailers(trailers));
+        let body = RequestBody::whole(body.clone()).with_trailers(trailers);
+        let request = Box::new(Request::from_parts(parts, body));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
@@ -76,7 +77,11 @@ impl Exchange {
         }
     }
 
-    async fn message(mut self, message: &UserMessage<'_>, request: Request<RequestBody>) -> Response<Outgoing> {
+    async fn message(
+        mut self: Box<Self>,
+        message: &UserMessage<'_>,
+        request: Box<Request<RequestBody>>,
+    ) -> Response<Outgoing> {
         let route = self.route();
         let flags = std::mem::take(&mut self.request_flags);
         match before(message, &route.policy, read_flag(&flags)) {
@@ -87,7 +92,7 @@ impl Exchange {
     }
 
     /// Forwards a request whose outcome is settled.
-    async fn pass(mut self, request: Request<RequestBody>, action: Action) -> Response<Outgoing> {
+    async fn pass(mut self: Box<Self>, request: Box<Request<RequestBody>>, action: Action) -> Response<Outgoing> {
         let asked = ask(self.pool.clone(), self.snapshot.clone(), request, false).await;
         self.note(&asked);
         match asked.answer {
@@ -102,7 +107,11 @@ impl Exchange {
     }
 
     /// Asks the bot, and decides on what it says, or on its failure.
-    async fn consult(mut self, case: Case<'_>, mut request: Request<RequestBody>) -> Response<Outgoing> {
+    async fn consult(
+        mut self: Box<Self>,
+        case: Case<'_>,
+        mut request: Box<Request<RequestBody>>,
+    ) -> Response<Outgoing> {
         if case.may_need_reply() && !self.is_dry_run() {
             headers::ask_for_identity(request.headers_mut());
         }
@@ -121,14 +130,14 @@ impl Exchange {
     }
 
     /// Asks the bot, for as long as the route's deadline allows if it says what happens then.
-    async fn ask_in_time(&self, case: &Case<'_>, request: Request<RequestBody>) -> InTime {
+    async fn ask_in_time(&self, case: &Case<'_>, request: Box<Request<RequestBody>>) -> InTime {
         let route = self.route();
         let deadline = route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy);
         let is_whole = deadline.is_some() || route.on_error != OnFailure::AsProxy;
-        let asking = ask(self.pool.clone(), self.snapshot.clone(), request, is_whole);
-        let Some(deadline) = deadline else { return InTime::Asked(asking.await) };
+        let (pool, snapshot) = (self.pool.clone(), self.snapshot.clone());
+        let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, is_whole).await) };
         // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
-        let mut asking = Finish::new(asking, self.worker.clone());
+        let mut asking = Finish::new(ask(pool, snapshot, request, is_whole), self.worker.clone());
         if let Ok(asked) = timeout_at((self.entry.began + deadline).into(), &mut asking).await {
             return InTime::Asked(asked);
         }
@@ -139,7 +148,7 @@ impl Exchange {
         }
     }
 
-    async fn decide(self, case: &Case<'_>, mut answer: Answer) -> Response<Outgoing> {
+    async fn decide(self: Box<Self>, case: &Case<'_>, mut answer: Box<Answer>) -> Response<Outgoing> {
         let (route, limits) = (self.route(), &self.snapshot.clone().config.limits);
         let status = answer.parts.status;
         let flags: Vec<_> = answer.parts.headers.get_all(&route.flag_header).iter().cloned().collect();
@@ -170,7 +179,7 @@ impl Exchange {
     }
 
     /// Carries out what was decided on an answer.
-    async fn conclude(self, case: &Case<'_>, action: Action, answer: Answer) -> Response<Outgoing> {
+    async fn conclude(self: Box<Self>, case: &Case<'_>, action: Action, answer: Box<Answer>) -> Response<Outgoing> {
         if self.is_dry_run() || matches!(action, Action::Forward(_)) {
             return self.relay(answer, action).await;
         }
@@ -178,7 +187,7 @@ impl Exchange {
     }
 
     /// Carries out what was decided without an answer.
-    fn carry_out(mut self, case: &Case<'_>, action: Action) -> Response<Outgoing> {
+    fn carry_out(mut self: Box<Self>, case: &Case<'_>, action: Action) -> Response<Outgoing> {
         match (action, case) {
             (Action::Transfer(transfer), Case::Message(message, _)) => self.hand_over(message, transfer),
             (action, _) => {
@@ -188,7 +197,7 @@ impl Exchange {
         }
     }
 
-    fn hand_over(mut self, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
+    fn hand_over(mut self: Box<Self>, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
         let body = reply.render(Clock::unix_time().as_secs());
         let content_type = reply.content_type();
@@ -196,7 +205,7 @@ impl Exchange {
         own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
     }
 
-    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
+    fn bot_failed(self: Box<Self>, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
         let action = case.failed(error.failure(), self.route().on_error, flag, || self.spend_fallback());
         match action {
             Some(action) if !self.is_dry_run() => {
@@ -208,19 +217,19 @@ impl Exchange {
     }
 
     /// Answers as a proxy whose upstream failed. `instead` is what a dry-run would have done.
-    fn fail(self, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
+    fn fail(self: Box<Self>, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
         self.pool.warn(&self.route().name, &error);
         let error = Error::Upstream(error);
         let action = instead.unwrap_or_else(|| error.action());
         error.respond(action, &self.worker.clock, self.entry)
     }
 
-    pub(super) fn refuse(self, error: &Error) -> Response<Outgoing> {
+    pub(super) fn refuse(self: Box<Self>, error: &Error) -> Response<Outgoing> {
         error.respond(error.action(), &self.worker.clock, self.entry)
     }
 
     /// Passes the bot's answer on as it came.
-    async fn relay(mut self, mut answer: Answer, action: Action) -> Response<Outgoing> {
+    async fn relay(mut self: Box<Self>, mut answer: Box<Answer>, action: Action) -> Response<Outgoing> {
         let limits = &self.snapshot.clone().config.limits;
         if self.is_for_wechat
             && answer.is_undelimited()
@@ -229,7 +238,7 @@ impl Exchange {
             return self.fail(error, None);
         }
         let route = self.route();
-        let Answer { mut parts, body } = answer;
+        let Answer { mut parts, body } = *answer;
         headers::strip_hop_by_hop(&mut parts.headers);
         parts.headers.remove(&route.flag_header);
         parts.version = http::Version::HTTP_11;
@@ -258,7 +267,7 @@ impl Exchange {
 
 /// What came of asking the bot.
 struct Asked {
-    answer: Result<Answer, UpstreamError>,
+    answer: Result<Box<Answer>, UpstreamError>,
     took: Duration,
 }
 
@@ -273,7 +282,7 @@ enum InTime {
 
 /// Sends a request to the bot. `is_whole`: a short reply is read to its end, so that one that breaks off
 /// counts as a failure.
-async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Request<RequestBody>, is_whole: bool) -> Asked {
+async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Box<Request<RequestBody>>, is_whole: bool) -> Asked {
     let limits = &snapshot.config.limits;
     let began = Instant::now();
     let mut answer = pool.send(request, limits).await.map(Answer::unread);
