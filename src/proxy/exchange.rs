@@ -187,7 +187,7 @@ impl Exchange {
     }
 
     /// Carries out what was decided without an answer.
-    fn carry_out(mut self: Box<Self>, case: &Case<'_>, action: Action) -> Response<Outgoing> {
+    fn carry_out(mut self, case: &Case<'_>, action: Action) -> Response<Outgoing> {
         match (action, case) {
             (Action::Transfer(transfer), Case::Message(message, _)) => self.hand_over(message, transfer),
             (action, _) => {
@@ -197,7 +197,7 @@ impl Exchange {
         }
     }
 
-    fn hand_over(mut self: Box<Self>, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
+    fn hand_over(mut self, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
         let body = reply.render(Clock::unix_time().as_secs());
         let content_type = reply.content_type();
@@ -205,7 +205,7 @@ impl Exchange {
         own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
     }
 
-    fn bot_failed(self: Box<Self>, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
+    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
         let action = case.failed(error.failure(), self.route().on_error, flag, || self.spend_fallback());
         match action {
             Some(action) if !self.is_dry_run() => {
@@ -217,14 +217,14 @@ impl Exchange {
     }
 
     /// Answers as a proxy whose upstream failed. `instead` is what a dry-run would have done.
-    fn fail(self: Box<Self>, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
+    fn fail(self, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
         self.pool.warn(&self.route().name, &error);
         let error = Error::Upstream(error);
         let action = instead.unwrap_or_else(|| error.action());
         error.respond(action, &self.worker.clock, self.entry)
     }
 
-    pub(super) fn refuse(self: Box<Self>, error: &Error) -> Response<Outgoing> {
+    pub(super) fn refuse(self, error: &Error) -> Response<Outgoing> {
         error.respond(error.action(), &self.worker.clock, self.entry)
     }
 
