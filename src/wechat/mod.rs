@@ -9,6 +9,8 @@ mod json;
 pub mod message;
 mod query;
 pub mod reply;
+#[cfg(test)]
+pub(crate) mod tests;
 mod xml;
 
 pub use bot_reply::BotReply;
