@@ -6,4 +6,6 @@ mod forwarding;
 mod framing;
 mod headers;
 mod real_bots;
+mod routes;
 mod support;
+mod upstreams;
