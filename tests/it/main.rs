@@ -2,6 +2,9 @@
 //! gate between them.
 
 mod bodies;
+mod decisions;
+mod events;
+mod fallbacks;
 mod forwarding;
 mod framing;
 mod headers;
