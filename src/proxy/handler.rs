@@ -172,7 +172,9 @@ fn behind(base_path: &str, uri: &Uri) -> Uri {
         return target.cloned().map(Uri::from).unwrap_or_default();
     }
     let target = target.map_or("/", PathAndQuery::as_str);
-    let joined = PathAndQuery::from_maybe_shared(format!("{base_path}{target}"));
+    // `http://host?query` has a path all the same.
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    let joined = PathAndQuery::from_maybe_shared(format!("{base_path}{slash}{target}"));
     joined.map_or_else(|_| uri.clone(), Uri::from)
 }
 

@@ -21,6 +21,9 @@ use super::worker::Worker;
 use crate::state::Live;
 use crate::telemetry::RequestLog;
 
+/// How long the first request of a connection that has just been taken in may need to be seen.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
 /// Whether the server is to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -239,11 +242,16 @@ impl Serving {
     /// Finishes what is begun, for as long as that is allowed to take.
     async fn drain(&self, stop: &mut watch::Receiver<Stop>) {
         self.connections.borrow().iter().for_each(|tap| tap.give(Order::Drain));
+        let arrived = Instant::now() + ON_ITS_WAY;
         while !self.connections.borrow().is_empty() || self.worker.works_apart() {
             match *stop.borrow() {
                 Stop::By(end) if Instant::now() < end => {}
                 Stop::By(_) | Stop::Now => break,
                 Stop::Never => {}
+            }
+            if Instant::now() >= arrived {
+                // hyper closes a connection between two requests, and not one before its first.
+                self.connections.borrow().iter().filter(|tap| !tap.has_begun()).for_each(|tap| tap.give(Order::Close));
             }
             sleep(Duration::from_millis(10)).await;
         }

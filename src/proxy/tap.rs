@@ -120,6 +120,11 @@ impl Tap {
         now.saturating_duration_since(since) > limit.max(Duration::from_millis(1))
     }
 
+    /// Whether any byte of a request has come that is not answered yet.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(self.stage.get(), Stage::Busy) || self.began.get().is_some()
+    }
+
     pub(super) fn place(&self) -> usize {
         self.place.get()
     }

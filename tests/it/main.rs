@@ -2,8 +2,16 @@
 //! gate between them.
 
 mod bodies;
+mod decisions;
+mod events;
+mod fallbacks;
 mod forwarding;
 mod framing;
 mod headers;
+mod lifecycle;
+mod properties;
 mod real_bots;
+mod request_log;
+mod routes;
 mod support;
+mod upstreams;
