@@ -15,6 +15,13 @@ pub enum Inbound<'a> {
     Other(Other<'a>),
 }
 
+impl Inbound<'_> {
+    /// A callback that can be read in two ways.
+    pub fn malformed() -> Self {
+        Self::Other(Other { why: Why::Malformed, msg_type: None })
+    }
+}
+
 /// A message that a user sent: the only thing that can be handed to the customer-service desk.
 ///
 /// There is no constructor but [`open`], which works from an allow-list of message types:
@@ -224,6 +231,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// What a Content-Type says. None unless it says JSON: any other is used for XML in practice.
+    pub fn declared(content_type: &[u8]) -> Option<Self> {
+        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is_json =
+            media_type.eq_ignore_ascii_case(b"application/json") || media_type.eq_ignore_ascii_case(b"text/json");
+        is_json.then_some(Self::Json)
+    }
+
     /// What a body starts like, behind a byte order mark and white space. None for what can be no callback.
     pub fn sniff(body: &[u8]) -> Option<Self> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
