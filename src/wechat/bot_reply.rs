@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, Fields, Name};
+use super::fields::{Field, Fields, Name, Unreadable};
 use super::{Format, SUCCESS, TRANSFER, json, xml};
 
 /// A bot's reply, as far as a decision needs it.
@@ -22,15 +22,11 @@ impl<'a> BotReply<'a> {
     /// Reads a reply body. What stands before the document (a PHP warning, a byte order mark) does not
     /// hide it, as it does not hide it from WeChat.
     pub fn read(body: &'a str) -> Self {
-        let said = body.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
+        let said = said(body);
         if said.is_empty() || said == SUCCESS {
             return Self::Nothing;
         }
-        let fields = match Format::sniff(said.as_bytes()) {
-            Some(Format::Json) => json::read(said),
-            _ => xml::read(document(said)),
-        };
-        match fields {
+        match fields(body) {
             Ok(fields) if fields[Name::MsgType] != Field::Unclear => Self::of(fields),
             // Unknown is how WeChat would read it, so the event guard takes the worse.
             _ if names_transfer(said) => Self::Transfer,
@@ -47,6 +43,23 @@ impl<'a> BotReply<'a> {
             _ => Self::Other,
         }
     }
+}
+
+/// The elements of a reply body, as [`BotReply::read`] finds them.
+///
+/// # Errors
+/// When it is no document, or a broken one.
+pub fn fields(body: &str) -> Result<Fields<'_>, Unreadable> {
+    let said = said(body);
+    match Format::sniff(said.as_bytes()) {
+        Some(Format::Json) => json::read(said),
+        _ => xml::read(document(said)),
+    }
+}
+
+/// A body without what stands around it and says nothing.
+fn said(body: &str) -> &str {
+    body.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}')
 }
 
 /// The `<xml>` document in a body, with whatever stands around it cut off.

@@ -4,6 +4,7 @@
 //! [`UserMessage`] among them, and nothing else, can be answered with a [`TransferReply`].
 
 pub mod bot_reply;
+pub mod crypto;
 mod fields;
 mod json;
 pub mod message;
@@ -14,9 +15,10 @@ pub(crate) mod tests;
 mod xml;
 
 pub use bot_reply::BotReply;
+pub use crypto::signature;
 pub use fields::{Field, Fields, Name, Unreadable, is_writable};
 pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open};
-pub use reply::TransferReply;
+pub use reply::{TransferReply, push_element};
 
 /// The body that tells WeChat "received, nothing to say": no retry and no notice to the user.
 /// <https://developers.weixin.qq.com/doc/subscription/guide/product/message/Passive_user_reply_message.html>

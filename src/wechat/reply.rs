@@ -116,7 +116,7 @@ impl<'m> TransferReply<'m> {
 }
 
 /// `<name><![CDATA[value]]></name>`, with a value's own `]]>` split over two sections.
-fn push_element(out: &mut String, name: &str, value: &str) {
+pub fn push_element(out: &mut String, name: &str, value: &str) {
     out.extend(["<", name, "><![CDATA["]);
     let mut runs = value.split("]]>");
     out.push_str(runs.next().unwrap_or_default());
