@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::wechat::Why;
+
 /// What is done with a request, with the reason inside: log and metrics can not contradict the deed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -93,6 +95,19 @@ pub enum Cause {
     NoRule,
     NoRoute,
     BadRequest,
+}
+
+/// Why what is neither a message nor an event passes untouched.
+impl From<Why> for Cause {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::NotCallback => Self::NotCallback,
+            Why::Malformed => Self::BadXml,
+            Why::Encrypted => Self::CannotDecrypt,
+            Why::MsgType => Self::Type,
+            Why::OpenidMismatch => Self::OpenidMismatch,
+        }
+    }
 }
 
 impl fmt::Display for Cause {

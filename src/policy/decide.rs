@@ -132,6 +132,14 @@ pub fn before<'p>(message: &UserMessage<'_>, policy: &'p Policy, request_flag: F
 }
 
 impl Pending<'_> {
+    /// Why there can be no transfer by a flag or a rule any more, whatever the bot says.
+    pub fn settled(&self) -> Option<&Cause> {
+        match &self.course {
+            Course::Settled { cause, .. } => Some(cause),
+            Course::Open { .. } => None,
+        }
+    }
+
     fn needs_reply(&self, flag: Flag<'_>) -> bool {
         match (&self.course, flag) {
             (Course::Settled { .. }, _) | (Course::Open { .. }, Flag::Veto) => false,

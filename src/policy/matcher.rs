@@ -93,6 +93,17 @@ struct Owner {
     effect: Effect,
 }
 
+/// A keyword that was found.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'t> {
+    /// The position of the rule it belongs to.
+    pub rule: usize,
+    pub place: Place,
+    pub effect: Effect,
+    /// The keyword, as it stands in the text.
+    pub word: &'t str,
+}
+
 /// All keywords of some rules in one automaton: a search costs the length of the text, not the number
 /// of keywords.
 #[derive(Debug)]
@@ -104,18 +115,20 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Calls `found` for every keyword in the text, with its rule and effect, in no particular order.
-    pub fn search(&self, text: &str, mut found: impl FnMut(usize, Effect)) {
+    /// Calls `found` for every keyword in the text, in no particular order.
+    pub fn search<'t>(&self, text: &'t str, mut found: impl FnMut(Found<'t>)) {
         for hit in self.automaton.find_overlapping_iter(text) {
             let pattern = hit.pattern().as_usize();
-            for owner in &self.owners[self.starts[pattern] as usize..self.starts[pattern + 1] as usize] {
-                let in_place = match owner.place {
+            for &Owner { rule, place, effect } in
+                &self.owners[self.starts[pattern] as usize..self.starts[pattern + 1] as usize]
+            {
+                let in_place = match place {
                     Place::Anywhere => true,
                     Place::Start => hit.start() == 0,
                     Place::Whole => hit.start() == 0 && hit.end() == text.len(),
                 };
                 if in_place {
-                    found(owner.rule as usize, owner.effect);
+                    found(Found { rule: rule as usize, place, effect, word: &text[hit.range()] });
                 }
             }
         }
@@ -171,7 +184,7 @@ mod tests {
         let matcher = builder.build().unwrap().unwrap();
         let found = |text| {
             let mut rules = Vec::new();
-            matcher.search(text, |rule, effect| rules.push((rule, effect)));
+            matcher.search(text, |found| rules.push((found.rule, found.effect)));
             rules.sort_by_key(|(rule, effect)| (*rule, *effect == Effect::Cancel));
             rules
         };

@@ -13,4 +13,4 @@ pub use action::{Action, Cause, Transfer, Via};
 pub use decide::{Before, Case, Failure, OnFailure, Pending, Policy, before};
 pub use flag::Flag;
 pub use route::{HostPattern, RouteTable};
-pub use rule::{Conditions, Rule, RuleMode, RuleSet, Types};
+pub use rule::{By, Conditions, Reading, Rule, RuleMode, RuleSet, Trace, Types};

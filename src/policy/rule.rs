@@ -1,12 +1,15 @@
 //! Keyword rules: in file order, the first match wins.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use regex::Regex;
 
-use super::matcher::{Builder, Effect, Matcher, Place, normalise};
+pub use self::trace::{By, Reading, Trace};
+use super::matcher::{Builder, Effect, Found, Matcher, Place, normalise};
 use crate::wechat::{BotReply, Kind, UserMessage};
 
 /// A set of message kinds.
@@ -197,12 +200,10 @@ impl RuleSet {
 
     /// Asks the rules on the bot's reply that stand before position `before`, if any is given.
     pub fn on_reply(&self, kind: Kind, reply: &BotReply<'_>, before: Option<usize>) -> Option<Match<'_>> {
-        let text = match reply {
-            BotReply::Nothing => Some(""),
-            BotReply::Text(text) => Some(&**text),
-            BotReply::Other => None,
-            BotReply::Transfer => return None,
-        };
+        if *reply == BotReply::Transfer {
+            return None;
+        }
+        let text = text_of(reply);
         let marks = self.on_reply.search(text);
         self.rules[..before.unwrap_or(self.rules.len())]
             .iter()
@@ -259,6 +260,15 @@ impl Compiled {
     }
 }
 
+/// What the rules on replies look at. None: nothing that could be compared.
+fn text_of<'t>(reply: &'t BotReply<'_>) -> Option<&'t str> {
+    match reply {
+        BotReply::Nothing => Some(""),
+        BotReply::Text(text) => Some(text),
+        BotReply::Other | BotReply::Transfer => None,
+    }
+}
+
 fn settle(text: &str, exact: bool) -> Cow<'_, str> {
     if exact { Cow::Borrowed(text) } else { normalise(text) }
 }
@@ -284,18 +294,22 @@ impl Texts {
     fn search<'t>(&self, text: Option<&'t str>) -> Marks<'t> {
         let marks = Marks { text, ..Marks::default() };
         let (mut hit, mut cancelled) = (Bits::default(), Bits::default());
-        let mut mark = |rule, effect| match effect {
+        self.find(&marks, |Found { rule, effect, .. }| match effect {
             Effect::Hit => hit.set(rule),
             Effect::Cancel => cancelled.set(rule),
-        };
+        });
+        Marks { hit, cancelled, ..marks }
+    }
+
+    /// Every keyword in the text of `marks`.
+    fn find<'m>(&self, marks: &'m Marks<'_>, mut found: impl FnMut(Found<'m>)) {
         for (matcher, exact) in [(&self.normalised, false), (&self.exact, true)] {
             if let Some(matcher) = matcher
                 && let Some(text) = marks.text(exact)
             {
-                matcher.search(text, &mut mark);
+                matcher.search(text, &mut found);
             }
         }
-        Marks { hit, cancelled, ..marks }
     }
 }
 

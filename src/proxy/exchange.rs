@@ -24,7 +24,7 @@ use super::worker::Worker;
 use crate::config::{Route, TransferMode};
 use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
-use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, Why, open};
+use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open};
 
 /// A request on its route, ready to be sent to the bot.
 pub(super) struct Exchange {
@@ -78,7 +78,7 @@ impl Exchange {
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
-            Inbound::Other(other) => self.pass(request, Action::Forward(cause_of(other.why))).await,
+            Inbound::Other(other) => self.pass(request, Action::Forward(other.why.into())).await,
         }
     }
 
@@ -302,14 +302,4 @@ async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Box<Request<Reque
 
 fn read_flag(values: &[HeaderValue]) -> Flag<'_> {
     Flag::read(values.iter().map(HeaderValue::as_bytes))
-}
-
-fn cause_of(why: Why) -> Cause {
-    match why {
-        Why::NotCallback => Cause::NotCallback,
-        Why::Malformed => Cause::BadXml,
-        Why::Encrypted => Cause::CannotDecrypt,
-        Why::MsgType => Cause::Type,
-        Why::OpenidMismatch => Cause::OpenidMismatch,
-    }
 }
