@@ -1,9 +1,11 @@
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use clap::Args;
 
+use super::terminal::print;
 use super::{ConfigPath, Failure};
-use crate::config::{self, Config};
+use crate::config::{Config, Route};
 
 /// Validate the configuration
 ///
@@ -12,7 +14,9 @@ use crate::config::{self, Config};
 #[command(after_help = "\
 Examples:
   kfgate check
-  kfgate check --config kfgate.toml && systemctl reload kfgate")]
+  kfgate check --config kfgate.toml && systemctl reload kfgate
+
+Exit status: 0 good, 2 not.")]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigPath,
@@ -20,29 +24,28 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let colour = std::io::stderr().is_terminal();
-        let loaded = config::load(&self.config.config).map_err(|errors| {
-            eprintln!("{}", errors.render(colour));
-            Failure::Usage
-        })?;
+        let loaded = self.config.load()?;
+        let colour = io::stderr().is_terminal();
         for warning in &loaded.warnings {
-            eprintln!("{}", warning.render(colour));
+            eprintln!("{}\n", warning.render(colour));
         }
-        print_routes(&loaded.config);
-        println!("{}: ok, {} warnings", self.config.config.display(), loaded.warnings.len());
-        Ok(())
+        print(routes(&loaded.config))?;
+        let warnings = match loaded.warnings.len() {
+            0 => String::new(),
+            1 => ", 1 warning".to_owned(),
+            count => format!(", {count} warnings"),
+        };
+        print(format_args!("{}: ok{warnings}\n", self.config.path().display()))
     }
 }
 
-fn print_routes(config: &Config) {
-    for route in &config.routes {
-        println!(
-            "{}  {}{}  ->  {}  transfer {}",
-            route.name,
-            route.host,
-            if route.path.is_empty() { "/" } else { &route.path },
-            route.upstream.url,
-            route.transfer.as_str(),
-        );
-    }
+/// A line a route, in columns.
+fn routes(config: &Config) -> String {
+    let names = config.routes.iter().map(|route| route.name.len()).max().unwrap_or_default();
+    let places = config.routes.iter().map(|route| route.place().len()).max().unwrap_or_default();
+    let line = |route: &Arc<Route>| {
+        let (name, place, url, mode) = (&route.name, route.place(), &route.upstream.url, route.transfer.as_str());
+        format!("{name:names$}  {place:places$}  to {url}, transfer {mode}\n")
+    };
+    config.routes.iter().map(line).collect()
 }

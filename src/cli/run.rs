@@ -1,4 +1,4 @@
-use std::io::IsTerminal;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{ConfigPath, Failure, complain};
-use crate::config::{self, Config, Loaded, ZeroConfig};
+use super::{ConfigPath, Failure, complain, refuse, refuse_unbuilt};
+use crate::config::{Config, Loaded, ZeroConfig};
 use crate::proxy::{self, Listener, Stop};
 use crate::state::Live;
-use crate::telemetry::RequestLog;
+use crate::telemetry::{OpenError, RequestLog};
 
-/// Serve
+/// Serve: pass everything on to the bots, and hand over what must be
 ///
 /// With a configuration file, or with --upstream alone: one route named `default`.
 ///
@@ -24,7 +24,9 @@ use crate::telemetry::RequestLog;
 Examples:
   kfgate run --config kfgate.toml
   kfgate run --upstream http://127.0.0.1:9000 --keyword 人工 --keyword 转人工
-  kfgate run --upstream unix:/run/bot.sock --listen 127.0.0.1:8080 --account test1@test")]
+  kfgate run --upstream unix:/run/bot.sock --listen 127.0.0.1:8080 --account test1@test
+
+Exit status: 0 ended by a signal, 1 it could not start (a port is taken …), 2 bad usage or configuration.")]
 pub(super) struct Run {
     #[command(flatten)]
     config: ConfigPath,
@@ -40,49 +42,62 @@ pub(super) struct Run {
     /// The KfAccount that messages are handed to
     #[arg(long, value_name = "ACCOUNT", requires = "upstream")]
     account: Option<String>,
+    /// Where the admin API listens: not available yet
+    #[arg(long, value_name = "ADDR", hide = true)]
+    admin: Option<String>,
+    /// Reload when the file changes: not available yet
+    #[arg(long, hide = true)]
+    watch: bool,
 }
 
 impl Run {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let loaded = self.load().map_err(|errors| {
-            eprintln!("{}", errors.render(std::io::stderr().is_terminal()));
-            Failure::Usage
-        })?;
-        for warning in &loaded.warnings {
+        refuse_unbuilt(&[("--admin", self.admin.is_some()), ("--watch", self.watch)])?;
+        let Loaded { config, warnings } = self.load()?;
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        serve(loaded.config, |_| Ok(()))
+        let listeners = bind(&config)?;
+        let log = RequestLog::open(&config.log).map_err(|error| no_log(&error))?;
+        serve(config, &listeners, log)
     }
 
-    fn load(&self) -> Result<Loaded, config::Errors> {
-        let Some(upstream) = &self.upstream else { return config::load(&self.config.config) };
-        Config::zero(&ZeroConfig {
+    fn load(&self) -> Result<Loaded, Failure> {
+        let Some(upstream) = &self.upstream else { return self.config.load() };
+        let zero = Config::zero(&ZeroConfig {
             upstream: upstream.clone(),
             listen: self.listen.clone(),
             keywords: self.keyword.clone(),
             account: self.account.clone(),
-        })
+        });
+        zero.map_err(|errors| refuse(&errors))
     }
 }
 
-/// Binds, then serves until a signal ends it. `ready` is called once connections are accepted.
-pub(super) fn serve(config: Config, ready: impl FnOnce(&[Listener]) -> Result<(), Failure>) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        complain(error);
-        Failure::Failed
-    };
-    let listeners = config.listen.iter().map(proxy::bind).collect::<Result<Vec<_>, _>>();
-    let listeners = listeners.map_err(|error| failed(&error))?;
-    let log = RequestLog::open(&config.log).map_err(|error| failed(&error))?;
+fn no_log(error: &OpenError) -> Failure {
+    match error.source() {
+        Some(source) => complain(format_args!("{error}: {source}")),
+        None => complain(error),
+    }
+    Failure::Failed
+}
+
+/// Binds every address of a configuration.
+pub(super) fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
+    config.listen.iter().map(|address| proxy::bind(address).map_err(|error| Failure::of(&error))).collect()
+}
+
+/// Serves until a signal ends it.
+pub(super) fn serve(config: Config, listeners: &[Listener], log: RequestLog) -> Result<(), Failure> {
+    let failed = |error| Failure::of(&error);
     let grace = config.shutdown_grace;
-    announce(&config, &listeners);
+    announce(&config, listeners);
     let live = Arc::new(Live::new(config));
     let (stop, stopped) = watch::channel(Stop::Never);
     let signals = std::thread::Builder::new().name("signals".into());
     let signal_log = log.clone();
-    signals.spawn(move || heed_signals(&stop, grace, &signal_log)).map_err(|error| failed(&error))?;
-    ready(&listeners)?;
-    proxy::serve(&listeners, &live, &log, &stopped).map_err(|error| failed(&error))?;
+    signals.spawn(move || heed_signals(&stop, grace, &signal_log)).map_err(failed)?;
+    proxy::serve(listeners, &live, &log, &stopped).map_err(failed)?;
     if !log.close(Duration::from_secs(2)) {
         tracing::error!("the request log could not be written to its end");
     }

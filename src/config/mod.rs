@@ -132,6 +132,13 @@ pub struct Route {
     pub fallbacks_per_minute: u32,
 }
 
+impl Route {
+    /// The host and path it is for: `wx.example.com/wechat`, or `/` for all.
+    pub fn place(&self) -> String {
+        format!("{}{}", self.host, if self.path.is_empty() { "/" } else { &self.path })
+    }
+}
+
 /// Whether a route decides anything, and whether the decision counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferMode {
