@@ -2,7 +2,9 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 bad usage or configuration.
 
+mod capture;
 mod check;
+mod explain;
 mod run;
 mod terminal;
 mod usage;
@@ -42,6 +44,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Check(check::Check),
+    Explain(explain::Explain),
 }
 
 impl Command {
@@ -49,6 +52,7 @@ impl Command {
         match self {
             Self::Run(run) => run.execute(),
             Self::Check(check) => check.execute(),
+            Self::Explain(explain) => explain.execute(),
         }
     }
 }
