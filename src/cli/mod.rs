@@ -6,6 +6,7 @@ mod capture;
 mod check;
 mod explain;
 mod run;
+mod send;
 mod terminal;
 mod usage;
 
@@ -45,6 +46,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
+    Send(send::Send),
 }
 
 impl Command {
@@ -53,6 +55,7 @@ impl Command {
             Self::Run(run) => run.execute(),
             Self::Check(check) => check.execute(),
             Self::Explain(explain) => explain.execute(),
+            Self::Send(send) => send.execute(),
         }
     }
 }

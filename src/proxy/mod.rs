@@ -25,3 +25,4 @@ mod worker;
 
 pub use listen::{BindError, Listener, bind};
 pub use server::{Stop, serve};
+pub use tls::system_config as system_tls;

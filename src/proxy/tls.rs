@@ -60,8 +60,11 @@ fn client_config(tls: &Tls) -> io::Result<Arc<ClientConfig>> {
     }
 }
 
-/// The roots of the system, read when they are first needed.
-fn system_config() -> io::Result<Arc<ClientConfig>> {
+/// Trusts the roots of the system, read when they are first needed.
+///
+/// # Errors
+/// When the system has none.
+pub fn system_config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(config.clone());
