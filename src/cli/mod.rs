@@ -4,6 +4,7 @@
 
 mod capture;
 mod check;
+mod demo;
 mod explain;
 mod run;
 mod send;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Send(send::Send),
+    Demo(demo::Demo),
 }
 
 impl Command {
@@ -56,6 +58,16 @@ impl Command {
             Self::Check(check) => check.execute(),
             Self::Explain(explain) => explain.execute(),
             Self::Send(send) => send.execute(),
+            Self::Demo(demo) => demo.execute(),
+        }
+    }
+
+    /// What is told on stderr where `RUST_LOG` says nothing. The demo shows a dead bot: it has no need of a
+    /// warning about it.
+    fn diagnostics(&self) -> &'static str {
+        match self {
+            Self::Demo(_) => "error",
+            _ => "info",
         }
     }
 }
@@ -129,7 +141,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli.command,
         Err(error) => return usage::answer(&error),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(command.diagnostics()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -64,6 +64,12 @@ impl RequestLog {
             LogTarget::File(path) => (Sink::file(path).map_err(|source| OpenError::file(path, source))?, false),
         };
         Self::start(sink, Layout::of(config, coloured), CAPACITY).map_err(OpenError::Thread)
+    }
+
+    /// A log into a pipe, with the colours that stdout would have.
+    pub fn piped(config: &LogConfig, pipe: PipeWriter) -> Result<Self, OpenError> {
+        let layout = Layout::of(config, is_colour_wanted());
+        Self::start(Sink::pipe(pipe), layout, CAPACITY).map_err(OpenError::Thread)
     }
 
     /// A log that keeps nothing.

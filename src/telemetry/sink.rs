@@ -28,7 +28,6 @@ impl Sink {
         Ok(Self { file: open(path)?, path: Some(path.to_owned()) })
     }
 
-    #[cfg(test)]
     pub(super) fn pipe(writer: io::PipeWriter) -> Self {
         Self { file: std::os::fd::OwnedFd::from(writer).into(), path: None }
     }
