@@ -2,6 +2,7 @@
 //! gate between them.
 
 mod bodies;
+mod cli;
 mod decisions;
 mod events;
 mod fallbacks;
