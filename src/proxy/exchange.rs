@@ -24,7 +24,7 @@ use super::worker::Worker;
 use crate::config::{Route, TransferMode};
 use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
-use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open};
+use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open_as};
 
 /// A request on its route, ready to be sent to the bot.
 pub(super) struct Exchange {
@@ -67,11 +67,7 @@ impl Exchange {
         self.entry.record.bytes_in = body.len() as u64;
         let declared = parts.headers.get(CONTENT_TYPE).and_then(|value| Format::declared(value.as_bytes()));
         let text = String::from_utf8_lossy(&body);
-        let inbound = match declared {
-            // Two readers could disagree on what this is.
-            Some(format) if Format::sniff(&body) != Some(format) => Inbound::malformed(),
-            _ => open(&text, parts.uri.query()),
-        };
+        let inbound = open_as(declared, &text, parts.uri.query());
         self.entry.note(&inbound);
         let body = RequestBody::whole(body.clone()).with_trailers(trailers);
         let request = Box::new(Request::from_parts(parts, body));

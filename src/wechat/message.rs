@@ -15,13 +15,6 @@ pub enum Inbound<'a> {
     Other(Other<'a>),
 }
 
-impl Inbound<'_> {
-    /// A callback that can be read in two ways.
-    pub fn malformed() -> Self {
-        Self::Other(Other { why: Why::Malformed, msg_type: None })
-    }
-}
-
 /// A message that a user sent: the only thing that can be handed to the customer-service desk.
 ///
 /// There is no constructor but [`open`], which works from an allow-list of message types:
@@ -247,6 +240,17 @@ impl Format {
             b'{' => Some(Self::Json),
             _ => None,
         }
+    }
+}
+
+/// Reads a request body of which its Content-Type says that it has this format.
+pub fn open_as<'a>(declared: Option<Format>, text: &'a str, query: Option<&str>) -> Inbound<'a> {
+    match declared {
+        // Two readers could disagree on what this is.
+        Some(format) if Format::sniff(text.as_bytes()) != Some(format) => {
+            Inbound::Other(Other { why: Why::Malformed, msg_type: None })
+        }
+        _ => open(text, query),
     }
 }
 

@@ -17,7 +17,7 @@ mod xml;
 pub use bot_reply::BotReply;
 pub use crypto::signature;
 pub use fields::{Field, Fields, Name, Unreadable, is_writable};
-pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open};
+pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open, open_as};
 pub use reply::{TransferReply, push_element};
 
 /// The body that tells WeChat "received, nothing to say": no retry and no notice to the user.

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::capture::Capture;
 use super::terminal::print;
 use super::{ConfigPath, Failure, complain};
 use crate::config::{Config, Route};
+use crate::wechat::Format;
 use steps::{Question, Reply, explain};
 
 /// Say what would be done with a callback, and why
@@ -68,6 +70,7 @@ impl Explain {
             limits: &config.limits,
             method: capture.method().unwrap_or(&Method::POST),
             query: query.or_else(|| capture.query()),
+            declared: capture.values(&CONTENT_TYPE).first().and_then(|value| Format::declared(value.as_bytes())),
             request_flags: capture.values(&route.flag_header),
             body: &capture.body,
             reply: self.reply(route)?,

@@ -7,7 +7,7 @@ use super::report::{Explanation, Outcome};
 use super::words;
 use crate::config::{Limits, Route};
 use crate::policy::{Action, Before, Case, Cause, Flag, Reading, RuleMode, Trace, Transfer, before};
-use crate::wechat::{Event, Inbound, Other, TransferReply, UserMessage, Why, open};
+use crate::wechat::{Event, Format, Inbound, Other, TransferReply, UserMessage, Why, open_as};
 
 /// What is asked about.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Question<'q> {
     pub(super) limits: &'q Limits,
     pub(super) method: &'q Method,
     pub(super) query: Option<&'q str>,
+    /// What its Content-Type says it is.
+    pub(super) declared: Option<Format>,
     pub(super) request_flags: Vec<HeaderValue>,
     pub(super) body: &'q [u8],
     /// What the bot said, if that is known.
@@ -33,7 +35,7 @@ pub(super) struct Reply {
 /// Explains. `now` is in seconds since 1970.
 pub(super) fn explain(question: &Question<'_>, now: u64) -> Explanation {
     let text = String::from_utf8_lossy(question.body);
-    let inbound = open(&text, question.query);
+    let inbound = open_as(question.declared, &text, question.query);
     if let Some((no, cause)) = question.unread() {
         let unread = Inbound::Other(Other { why: Why::NotCallback, msg_type: None });
         return pass(Explanation::new(question.route, &unread), no, cause);

@@ -40,7 +40,7 @@ pub(super) fn why(other: &Other<'_>) -> String {
     match other.why {
         Why::NotCallback => "no XML or JSON callback with a MsgType".to_owned(),
         Why::Malformed => {
-            "broken or contradictory (a DOCTYPE, MsgType twice or unclear, no sender or receiver)".to_owned()
+            "broken or contradictory (a DOCTYPE, MsgType or words twice, no sender or receiver)".to_owned()
         }
         Why::Encrypted => "encrypted, or body and `encrypt_type` do not agree about it; there is no key".to_owned(),
         Why::MsgType if Kind::of(msg_type).is_some() => format!("an Event element beside MsgType {msg_type}"),

@@ -108,6 +108,8 @@ fn explain_takes_the_route_from_a_whole_request() {
     assert_says(&files.explain(&request("b.example.com", "o1"), &[]), 0, &dry);
     let other = ["route a", "1 a readable callback no: the query's `openid` is not FromUserName"];
     assert_says(&files.explain(&request("a.example.com", "o2"), &[]), 0, &other);
+    let json = request("a.example.com", "o1").replacen("Host", "Content-Type: application/json\r\nHost", 1);
+    assert_says(&files.explain(&json, &[]), 0, &["log: forward, bad-xml"]);
     assert_refused(&files.explain(&request("c.example.com", "o1"), &[]), 1, "404 (no-route)");
     assert_refused(&files.explain(&message("hi"), &[]), 1, "a (a.example.com/), b (b.example.com/)");
     assert_refused(&files.explain(&message("hi"), &["--route", "c"]), 1, "there is no route \"c\"");
