@@ -49,7 +49,7 @@ impl Exchange {
         rest: Incoming,
         cause: Cause,
     ) -> Response<Outgoing> {
-        let body = first.followed_by(rest, self.entry.streamed.clone());
+        let body = first.followed_by(rest, self.route().flag_header.clone(), self.entry.streamed.clone());
         if body.size_hint().exact().is_none() {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -68,7 +68,10 @@ impl Exchange {
         let text = String::from_utf8_lossy(&body);
         let inbound = open(&text, parts.uri.query());
         self.entry.note(&inbound);
-        let request = Request::from_parts(parts, RequestBody::whole(body.clone()).with_trailers(trailers));
+        let request = Request::from_parts(
+            parts,
+            RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header),
+        );
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
