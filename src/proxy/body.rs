@@ -46,6 +46,11 @@ impl RequestBody {
         Self { rest: Some(rest), flag: Some(flag), received, ..self }
     }
 
+    /// Counts what has come from the client while the body is sent.
+    pub(super) fn received(&self) -> Rc<Cell<u64>> {
+        self.received.clone()
+    }
+
     /// The same body once more, if none of it has to come from the client.
     pub(super) fn again(&self) -> Option<Self> {
         let only_first = self.rest.as_ref().is_none_or(Body::is_end_stream);
