@@ -162,6 +162,23 @@ fn trailers_pass_behind_a_body_that_looks_like_a_callback() {
 }
 
 #[test]
+fn what_the_gate_says_of_a_client_can_not_be_said_again_in_trailers() {
+    let bot = Bot::saying(ok("hello"));
+    let gate = Setup::before(&bot).top(UNTRUSTED).start();
+    // Two ways through the gate.
+    for (method, body) in [("PUT", "streamed"), ("POST", "<xml></xml>")] {
+        let head = format!(
+            "{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: X-Kf-Transfer, X-Forwarded-For, X-Request-Id, X_Forwarded_For, X-Sum\r\n\r\n"
+        );
+        let trailers = "X-Kf-Transfer: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-Id: a\r\nX_Forwarded_For: 6.6.6.6\r\nX-Sum: b\r\n";
+        gate.ask([head.as_bytes(), &chunked(&[body.as_bytes()], trailers)].concat()).is(200, "hello");
+        let seen = bot.requests().pop().unwrap();
+        assert_eq!(seen.trailers, [("X-Sum".to_owned(), "b".to_owned())]);
+    }
+}
+
+#[test]
 fn trailers_of_a_reply_that_was_read_pass_too() {
     let bot = Bot::answering(|_| {
         let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Digest, X-Kf-Transfer\r\n\r\n";
