@@ -111,11 +111,14 @@ fn heed_signals(stop: &watch::Sender<Stop>, grace: Duration, log: &RequestLog) -
     runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut reopen = signal(SignalKind::user_defined1())?;
+        let mut reload = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => end(stop, grace),
                 _ = interrupt.recv() => end(stop, grace),
                 _ = reopen.recv() => log.reopen(),
+                // Left to itself it would end the process, which is the last thing its sender wants.
+                _ = reload.recv() => tracing::warn!("reloading is not available yet: restart to read the configuration"),
             }
         }
     })

@@ -108,31 +108,34 @@ pub(super) struct Excerpt {
 }
 
 impl Issue {
+    /// What, where, and the line with what to write instead. Drawn in two parts: the column is that of
+    /// the file, and the line shown may be masked.
     fn render(&self, level: Level<'_>, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let mut group = self.group(level);
-        if let Some(help) = self.fault.suggestion() {
-            group = group.element(Level::HELP.message(help));
-        }
-        renderer.render(&[group])
+        let help = self.fault.suggestion().map(|help| Level::HELP.message(help));
+        let Place::Line(excerpt) = &self.place else { return renderer.render(&[self.head(level).elements(help)]) };
+        let head = renderer.render(&[self.head(level.clone())]);
+        head + "\n" + &renderer.render(&[excerpt.drawn(level).elements(help)])
     }
 
-    fn group<'a>(&'a self, level: Level<'a>) -> Group<'a> {
+    fn head<'a>(&'a self, level: Level<'a>) -> Group<'a> {
+        let titled = |title: String| Group::with_title(level.primary_title(title));
         match &self.place {
-            Place::Line(excerpt) => excerpt.under(level, self.fault.to_string()),
-            Place::File(file) => level.primary_title(self.fault.to_string()).element(Origin::path(file)),
-            Place::Option(name) => Group::with_title(level.primary_title(format!("{name}: {}", self.fault))),
+            Place::Line(excerpt) => titled(self.fault.to_string()).element(excerpt.origin()),
+            Place::File(file) => titled(self.fault.to_string()).element(Origin::path(file)),
+            Place::Option(name) => titled(format!("{name}: {}", self.fault)),
         }
     }
 }
 
 impl Excerpt {
-    fn under<'a>(&'a self, level: Level<'a>, title: String) -> Group<'a> {
+    fn origin(&self) -> Origin<'_> {
+        Origin::path(&self.file).line(self.line).char_column(self.column)
+    }
+
+    fn drawn<'a>(&'a self, level: Level<'a>) -> Group<'a> {
         let mark = AnnotationKind::Primary.span(self.mark.clone());
-        level
-            .primary_title(title)
-            .element(Origin::path(&self.file).line(self.line).char_column(self.column))
-            .element(Snippet::source(&self.text).line_start(self.line).annotation(mark))
+        Group::with_level(level).element(Snippet::source(&self.text).line_start(self.line).annotation(mark))
     }
 }
 

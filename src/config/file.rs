@@ -34,7 +34,9 @@ pub fn parse(text: &str, file: &Path) -> Result<Loaded, Errors> {
     let source = Source { text, file, mask: Mask::new(text, root.get_ref(), !syntax.is_empty()) };
     let findings = Findings::new(text);
     for error in syntax {
-        findings.syntax(error.span().unwrap_or_default(), Fault::new(error.message()));
+        let in_list = error.message().contains("array elements");
+        let help = in_list.then(|| "if the list ends above this line, its `]` is missing".to_owned());
+        findings.syntax(error.span().unwrap_or_default(), Fault::new(error.message()).maybe(help));
     }
     schema::check(root.get_ref(), schema::ROOT, &findings);
     let config = config(&Table::root(root.get_ref(), &findings), file.parent().unwrap_or(Path::new("")));

@@ -77,17 +77,25 @@ impl<'t> Findings<'t> {
     }
 }
 
-/// Of a line that could not be read, only the first syntax error is news.
+/// Leaves out what a syntax error brings with it: more errors on its line and, where a list is not
+/// closed, the same error on every line below.
 fn drop_echoes(findings: &mut Vec<Finding>, source: &Source<'_>) {
-    let line = |finding: &Finding| source.line_at(finding.span.start).start;
+    let line = |finding: &Finding| source.line_at(finding.span.start);
     let is_syntax = |finding: &&Finding| finding.weight == Weight::Syntax;
-    let broken: HashSet<usize> = findings.iter().filter(is_syntax).map(line).collect();
+    let broken: HashSet<_> = findings.iter().filter(is_syntax).map(line).collect();
     if broken.is_empty() {
         return;
     }
-    let mut told = HashSet::new();
+    let starts_anew =
+        |line: Range<usize>| source.text[line.clone()].starts_with('[') || source.text[line].contains('=');
+    let (mut told, mut last) = (HashSet::new(), String::new());
     findings.retain(|finding| match finding.weight {
-        Weight::Syntax => told.insert(line(finding)),
+        Weight::Syntax => {
+            let reason = finding.fault.to_string();
+            let is_echo = reason == last && starts_anew(line(finding));
+            last = reason;
+            told.insert(line(finding)) && !is_echo
+        }
         Weight::Error => !broken.contains(&line(finding)),
         Weight::Missing | Weight::Warning => false,
     });

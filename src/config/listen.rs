@@ -18,6 +18,9 @@ pub(super) fn listen(text: &str, base: &Path) -> Result<Listen, Fault> {
     if text.parse::<u16>().is_ok() {
         return Err(fault.help(format!("\"0.0.0.0:{text}\"")));
     }
+    if text == "localhost" || text.parse::<Ipv4Addr>().is_ok() {
+        return Err(fault.help(format!("with its port: \"{text}:8080\"")));
+    }
     let address = match text.rsplit_once(':') {
         Some(("", port)) => port.parse().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).ok(),
         Some(("localhost", port)) => port.parse().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok(),

@@ -21,8 +21,8 @@ pub(super) struct Mask {
 
 impl Mask {
     pub(super) fn new(text: &str, root: &DeTable<'_>, broken: bool) -> Self {
-        let mut hidden = passwords(text);
-        hide_in(root, ROOT, &mut hidden);
+        let mut hidden = Vec::new();
+        hide_in(text, root, ROOT, &mut hidden);
         Self { hidden, broken }
     }
 
@@ -67,34 +67,37 @@ fn cover(text: &str, stretch: Range<usize>, hidden: &[Range<usize>]) -> String {
     shown + &text[at..stretch.end]
 }
 
-/// The user name and password of every URL.
-fn passwords(text: &str) -> Vec<Range<usize>> {
-    let ends_url = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-    let mut hidden = Vec::new();
-    for (colon, _) in text.match_indices("://") {
-        let start = colon + 3;
-        let url = text[start..].split(ends_url).next().unwrap_or_default();
-        hidden.extend(url.rfind('@').map(|at| start..start + at));
-    }
-    hidden
-}
-
-fn hide_in(table: &DeTable<'_>, keys: Keys, hidden: &mut Vec<Range<usize>>) {
+fn hide_in(text: &str, table: &DeTable<'_>, keys: Keys, hidden: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         match shape(keys, key.get_ref()) {
-            Some(Shape::Table(keys) | Shape::Tables(keys)) => hide_below(value, keys, hidden),
+            Some(Shape::Table(keys) | Shape::Tables(keys)) => hide_below(text, value, keys, hidden),
+            Some(Shape::Url) if value.get_ref().is_str() => hidden.extend(password(text, value.span())),
             Some(Shape::Secret | Shape::Secrets) | None => hide_all(value, hidden),
-            // A table or an array of them is no plain value, and may hold anything.
-            Some(_) if value.get_ref().is_str() || value.get_ref().is_array() => {}
-            Some(_) => hide_all(value, hidden),
+            Some(_) => hide_tables(value, hidden),
         }
     }
 }
 
-fn hide_below(value: &Spanned<DeValue<'_>>, keys: Keys, hidden: &mut Vec<Range<usize>>) {
+/// The user name and password of a URL; where they begin is not relied on.
+fn password(text: &str, url: Range<usize>) -> Option<Range<usize>> {
+    let scheme = text[url.clone()].find("://").map_or(1, |colon| colon + 3);
+    let at = text[url.clone()].rfind('@').filter(|at| *at > scheme)?;
+    Some(url.start + scheme..url.start + at)
+}
+
+/// Tables in the place of a plain value may hold anything.
+fn hide_tables(value: &Spanned<DeValue<'_>>, hidden: &mut Vec<Range<usize>>) {
     match value.get_ref() {
-        DeValue::Table(table) => hide_in(table, keys, hidden),
-        DeValue::Array(values) => values.iter().for_each(|value| hide_below(value, keys, hidden)),
+        DeValue::Table(_) => hide_all(value, hidden),
+        DeValue::Array(values) => values.iter().for_each(|value| hide_tables(value, hidden)),
+        _ => {}
+    }
+}
+
+fn hide_below(text: &str, value: &Spanned<DeValue<'_>>, keys: Keys, hidden: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::Table(table) => hide_in(text, table, keys, hidden),
+        DeValue::Array(values) => values.iter().for_each(|value| hide_below(text, value, keys, hidden)),
         _ => hidden.push(value.span()),
     }
 }
@@ -116,7 +119,8 @@ fn doubtful(text: &str, line: &Range<usize>) -> Option<Range<usize>> {
         return None;
     }
     let Some((key, value)) = written.split_once('=') else { return Some(start..line.end) };
-    (value.contains('=') || !holds_no_secret(text, line, key)).then(|| line.end - value.trim_start().len()..line.end)
+    let is_shown = !value.contains('=') && holds_no_secret(text, line, key);
+    (!is_shown).then(|| line.end - value.trim_start().len()..line.end)
 }
 
 /// Whether the line is an element of a list whose key holds no secret.
@@ -153,4 +157,57 @@ fn header(line: &str) -> Option<Keys> {
         Shape::Table(keys) | Shape::Tables(keys) => Some(keys),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::parse;
+
+    const SECRETS: &str = r#"state = "redis://:S3CRET@cache:6379/0"
+admin_token = "S3CRET"
+
+[[route]]
+name = "shop"
+types = [
+  "text",
+]
+upstream = "http://user:S3CRET@127.0.0.1:9000"
+
+[route.wechat]
+token = "S3CRET" # S3CRET
+aes_key = [
+  "S3CRET",
+  { file = "S3CRET" },
+]
+app_id = "wx1"
+
+[[route.rule]]
+name = "words"
+
+[route.desk]
+app_secret = { env = "S3CRET" }
+token_url = """
+S3CRET"""
+"#;
+
+    /// Every single slip of a finger: a character too few, or one too many.
+    fn slips() -> impl Iterator<Item = String> {
+        let places = SECRETS.char_indices().filter(|(_, character)| *character != '@');
+        let less = places.map(|(at, _)| [&SECRETS[..at], &SECRETS[at + 1..]].concat());
+        let more = SECRETS.char_indices().flat_map(|(at, _)| {
+            let (before, after) = SECRETS.split_at(at);
+            "\"[]{=#:.\n".chars().map(move |slip| format!("{before}{slip}{after}"))
+        });
+        less.chain(more)
+    }
+
+    #[test]
+    fn no_slip_of_a_finger_shows_a_secret() {
+        for text in slips() {
+            let shown = parse(&text, Path::new("kfgate.toml")).unwrap_err().to_string();
+            assert!(!shown.contains("S3CRET"), "{text}\n\n{shown}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::table::Table;
 use crate::policy::matcher::normalise;
-use crate::policy::{Conditions, Rule, RuleMode};
+use crate::policy::{Conditions, Rule, RuleMode, Types};
 use crate::wechat::Kind;
 
 type Written<'a, 'd> = (&'a Table<'d>, Rule);
@@ -21,7 +21,7 @@ pub(super) fn refuse_dead(rules: &[Written<'_, '_>]) {
 fn refuse_wordless(table: &Table<'_>, rule: &Rule) {
     let has_words = [Kind::Text, Kind::Voice].iter().any(|kind| rule.types.contains(*kind));
     let wants_words = WORDS.iter().any(|key| table.has(key));
-    if rule.mode != RuleMode::OnReply && wants_words && !has_words {
+    if rule.mode != RuleMode::OnReply && wants_words && !has_words && rule.types != Types::NONE {
         let fault = Fault::new("can never match: only text and voice messages have words to look at");
         let key = if table.has("types") { "types" } else { "name" };
         table.findings.missing(table.span_of(key), fault.help("leave the keywords out, or add \"text\" or \"voice\""));
@@ -58,8 +58,12 @@ fn refuse_covered(rules: &[Written<'_, '_>], at: usize) {
     let mut kinds = Kind::ALL.into_iter().filter(|kind| rule.types.contains(*kind)).peekable();
     let Some(first) = kinds.peek().and_then(covering) else { return };
     if kinds.all(|kind| covering(&kind).is_some()) {
-        let fault = Fault::new(format!("can never match: rule `{}` takes every message before it", first.name));
-        table.findings.missing(table.span_of("name"), fault.help("put it first, or narrow the other's `types`"));
+        let fault = Fault::new(format!("can never match: rule `{}` takes all its messages before it", first.name));
+        let help = match (first.mode, rule.mode) {
+            (RuleMode::ShortCircuit, RuleMode::Rewrite | RuleMode::OnReply) => "narrow that rule's `types`",
+            _ => "put this rule above that one, or narrow that one's `types`",
+        };
+        table.findings.missing(table.span_of("name"), fault.help(help));
     }
 }
 

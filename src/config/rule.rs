@@ -45,9 +45,12 @@ fn mode(table: &Table<'_>) -> RuleMode {
     }
 }
 
-/// The rule's types among the route's.
+/// The rule's types among the route's; none where they are not valid.
 fn narrowed(table: &Table<'_>, allowed: Types) -> Types {
-    let Some(written) = route::types(table) else { return allowed };
+    if !table.has("types") {
+        return allowed;
+    }
+    let Some(written) = route::types(table) else { return Types::NONE };
     let types = written.and(allowed);
     let span = table.span_of("types");
     if types == Types::NONE {

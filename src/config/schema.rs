@@ -13,6 +13,8 @@ pub(super) type Keys = &'static [(&'static str, Shape)];
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Text,
+    /// A text that may hold a password, before an `@`.
+    Url,
     Texts,
     /// A text such as `"4.5s"`.
     Duration,
@@ -30,14 +32,14 @@ pub(super) enum Shape {
     Tables(Keys),
 }
 
-use Shape::{Answer, Count, Duration, Flag, Secret, Secrets, Size, Table, Tables, Text, Texts};
+use Shape::{Answer, Count, Duration, Flag, Secret, Secrets, Size, Table, Tables, Text, Texts, Url};
 
 pub(super) const ROOT: Keys = &[
     ("listen", Texts),
     ("admin", Text),
     ("admin_token", Secret),
     ("workers", Count),
-    ("state", Text),
+    ("state", Url),
     ("trusted_proxies", Texts),
     ("shutdown_grace", Duration),
     ("tls", Table(&[("cert", Text), ("key", Text)])),
@@ -60,7 +62,7 @@ const ROUTE: Keys = &[
     ("name", Text),
     ("host", Text),
     ("path", Text),
-    ("upstream", Text),
+    ("upstream", Url),
     ("upstream_ca", Text),
     ("upstream_insecure", Flag),
     ("transfer", Text),
@@ -76,10 +78,12 @@ const ROUTE: Keys = &[
     ("sticky_cancel", Texts),
     ("fallbacks_per_minute", Count),
     ("upgrade", Flag),
-    ("wechat", Table(&[("token", Secret), ("aes_key", Secrets), ("app_id", Text), ("verify", Text)])),
+    ("wechat", Table(WECHAT)),
     ("desk", Table(DESK)),
     ("rule", Tables(RULE)),
 ];
+
+const WECHAT: Keys = &[("token", Secret), ("aes_key", Secrets), ("app_id", Text), ("verify", Text)];
 
 const DESK: Keys = &[
     ("accounts", Texts),
@@ -90,7 +94,7 @@ const DESK: Keys = &[
     // May hold a key of the token keeper.
     ("token_url", Secret),
     ("refresh", Duration),
-    ("api", Text),
+    ("api", Url),
     ("hours", Texts),
     ("timezone", Text),
     ("closed_on", Texts),
@@ -134,13 +138,14 @@ fn unknown(key: &str, keys: Keys) -> Fault {
     Fault::new(format!("unknown key `{}`", key.escape_debug())).maybe(help)
 }
 
-fn homes() -> [(&'static str, Keys); 5] {
+fn homes() -> [(&'static str, Keys); 6] {
     let home = |name, keys| (name, keys);
     [
         home("the top of the file, above the first [table]", ROOT),
         home("[limits]", LIMITS),
         home("[[route]]", ROUTE),
         home("[[route.rule]]", RULE),
+        home("[route.wechat]", WECHAT),
         home("[route.desk]", DESK),
     ]
 }
@@ -148,7 +153,7 @@ fn homes() -> [(&'static str, Keys); 5] {
 impl Shape {
     fn check(self, value: &Spanned<DeValue<'_>>, findings: &Findings<'_>) {
         match (self, value.get_ref()) {
-            (Text | Duration | Size | Secret | Secrets | Answer, DeValue::String(_))
+            (Text | Url | Duration | Size | Secret | Secrets | Answer, DeValue::String(_))
             | (Flag, DeValue::Boolean(_))
             | (Count, DeValue::Integer(_)) => {}
             (Secret | Secrets, DeValue::Table(table)) => check(table, &[("file", Text), ("env", Text)], findings),
@@ -179,7 +184,7 @@ impl Shape {
 
     fn expected(self) -> &'static str {
         match self {
-            Text => "a string",
+            Text | Url => "a string",
             Texts => "an array of strings",
             Duration => "a duration such as \"4.5s\"",
             Size => "a size such as \"64KiB\"",

@@ -71,3 +71,51 @@ impl Issues {
         self.keep("--keyword", rules).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::short_circuit;
+    use super::super::{Config, Listen};
+    use super::ZeroConfig;
+
+    fn zero(upstream: &str, keywords: &[&str]) -> ZeroConfig {
+        let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
+        ZeroConfig { upstream: upstream.to_owned(), keywords, ..ZeroConfig::default() }
+    }
+
+    #[test]
+    fn a_command_line_is_one_route_with_one_rule() {
+        let options = ZeroConfig {
+            listen: Some("127.0.0.1:0".to_owned()),
+            account: Some("test1@test".to_owned()),
+            ..zero("http://127.0.0.1:9000", &["人工", "客服"])
+        };
+        let config = Config::zero(&options).unwrap().config;
+        assert_eq!(config.listen, [Listen::Tcp("127.0.0.1:0".parse().unwrap())]);
+        assert_eq!(&*config.routes[0].name, "default");
+        assert_eq!(config.routes[0].policy.account.as_deref(), Some("test1@test"));
+        assert_eq!(config.table.find("any", "/"), Some(0));
+        assert_eq!(short_circuit(&config, 0, "找客服").as_deref(), Some("rule:keyword"));
+        assert_eq!(short_circuit(&config, 0, "你好"), None);
+    }
+
+    #[test]
+    fn without_keywords_there_is_no_rule() {
+        let config = Config::zero(&zero("unix:bot.sock", &[])).unwrap().config;
+        assert!(config.routes[0].policy.rules.is_empty());
+    }
+
+    #[test]
+    fn every_option_that_is_wrong_is_named() {
+        let options =
+            ZeroConfig {
+                listen: Some(String::new()), account: Some("me".to_owned()), ..zero("9000", &["人工", " "])
+            };
+        let errors = Config::zero(&options).unwrap_err();
+        assert_eq!(errors.count(), 4);
+        for option in ["--upstream: must start", "--listen: not an", "--account: not a", "--keyword: can never match"] {
+            assert!(errors.to_string().contains(option), "{errors}");
+        }
+        assert!(errors.to_string().ends_with("4 errors in the command line"), "{errors}");
+    }
+}

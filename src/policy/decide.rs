@@ -70,7 +70,11 @@ pub struct Pending<'p> {
 #[derive(Debug)]
 enum Course<'p> {
     /// No transfer, whatever the bot says.
-    Settled(Cause),
+    Settled {
+        cause: Cause,
+        /// The request's flag forbids the fallbacks too.
+        vetoed: bool,
+    },
     Open {
         flag_invalid: bool,
         rewrite: Option<(usize, Match<'p>)>,
@@ -79,13 +83,41 @@ enum Course<'p> {
 }
 
 /// Decides on a message before the bot is asked. `request_flag` is [`Flag::Absent`] where none counts.
+///
+/// It can be asked about a user's message:
+///
+/// ```
+/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::wechat::{Inbound, open};
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
+/// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
+/// before(&message, &Policy::default(), Flag::Ask(None));
+/// ```
+///
+/// and about nothing else:
+///
+/// ```compile_fail,E0308
+/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::wechat::{Inbound, open};
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>event</MsgType></xml>";
+/// let Inbound::Event(event) = open(body, None) else { panic!("an event") };
+/// before(&event, &Policy::default(), Flag::Ask(None));
+/// ```
+///
+/// ```compile_fail,E0308
+/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::wechat::open;
+/// let inbound = open("<xml><MsgType>event</MsgType></xml>", None);
+/// before(&inbound, &Policy::default(), Flag::Ask(None));
+/// ```
 pub fn before<'p>(message: &UserMessage<'_>, policy: &'p Policy, request_flag: Flag<'_>) -> Before<'p> {
     let ask = |course| Before::Ask(Pending { policy, course });
+    let vetoed = request_flag == Flag::Veto;
     if !policy.types.contains(message.kind()) {
-        return ask(Course::Settled(Cause::Type));
+        return ask(Course::Settled { cause: Cause::Type, vetoed });
     }
     match request_flag {
-        Flag::Veto => return ask(Course::Settled(Cause::Veto)),
+        Flag::Veto => return ask(Course::Settled { cause: Cause::Veto, vetoed }),
         Flag::Ask(account) => {
             return Before::ShortCircuit(policy.by_flag(account, Via::ShortCircuit, Cause::RequestFlag));
         }
@@ -102,7 +134,7 @@ pub fn before<'p>(message: &UserMessage<'_>, policy: &'p Policy, request_flag: F
 impl Pending<'_> {
     fn needs_reply(&self, flag: Flag<'_>) -> bool {
         match (&self.course, flag) {
-            (Course::Settled(_), _) | (Course::Open { .. }, Flag::Veto) => false,
+            (Course::Settled { .. }, _) | (Course::Open { .. }, Flag::Veto) => false,
             // A bot that hands over by itself passes untouched, so its reply has to be known.
             (Course::Open { .. }, Flag::Ask(_)) => true,
             (Course::Open { rewrite, reply_matters, .. }, Flag::Absent | Flag::Invalid) => {
@@ -113,7 +145,7 @@ impl Pending<'_> {
 
     fn after(&self, kind: Kind, status: StatusCode, flag: Flag<'_>, reply: Option<&BotReply<'_>>) -> Action {
         let (flag_invalid, rewrite) = match &self.course {
-            Course::Settled(cause) => return Action::Forward(cause.clone()),
+            Course::Settled { cause, .. } => return Action::Forward(cause.clone()),
             Course::Open { flag_invalid, rewrite, .. } => (*flag_invalid || flag == Flag::Invalid, rewrite),
         };
         if flag == Flag::Veto {
@@ -144,7 +176,7 @@ impl Pending<'_> {
         flag: Flag<'_>,
         within_budget: impl FnOnce() -> bool,
     ) -> Option<Action> {
-        let vetoed = flag == Flag::Veto || matches!(self.course, Course::Settled(Cause::Veto));
+        let vetoed = flag == Flag::Veto || matches!(self.course, Course::Settled { vetoed: true, .. });
         let transferable = matches!(self.course, Course::Open { .. });
         match setting {
             OnFailure::AsProxy => None,

@@ -1,5 +1,7 @@
 //! The flag header: how a bot asks for a transfer, or forbids one.
 
+use crate::wechat::is_writable;
+
 /// What the values of a flag header ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flag<'h> {
@@ -31,7 +33,7 @@ impl<'h> Flag<'h> {
             Self::Ask(None)
         } else if is_any_of(&["0", "false", "off", "no"]) {
             Self::Veto
-        } else if value.contains('@') && !value.chars().any(char::is_control) {
+        } else if value.contains('@') && is_writable(value) {
             Self::Ask(Some(value))
         } else {
             Self::Invalid
@@ -71,6 +73,17 @@ mod tests {
             (vec![""], Invalid),
             (vec!["2"], Invalid),
             (vec!["te\tst@test"], Invalid),
+            (vec!["test@test\u{ffff}"], Invalid),
+            (vec!["1", ""], Invalid),
+            (vec!["0", "no", "OFF"], Veto),
+            (vec!["0", "test1@test"], Invalid),
+            (vec!["1", "0", "1"], Invalid),
+            (vec!["test1@test,test1@test"], Ask(Some("test1@test"))),
+            (vec!["test1@test,test2@test"], Invalid),
+            (vec!["Test1@test", "test1@test"], Invalid),
+            (vec!["@"], Ask(Some("@"))),
+            (vec!["truely"], Invalid),
+            (vec!["１"], Invalid),
         ] {
             assert_eq!(Flag::read(values.iter().map(|value| value.as_bytes())), meaning, "{values:?}");
         }

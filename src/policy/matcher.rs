@@ -10,25 +10,64 @@ use unicode_normalization::UnicodeNormalization;
 /// The form in which text is compared: NFKC, case folded, without the characters that nobody sees, and
 /// without surrounding white space. Both keywords and messages go through it.
 pub fn normalise(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) || text.chars().all(is_settled) {
+    if text.chars().all(is_settled) {
         return Cow::Borrowed(text.trim());
     }
-    let folded = UniCase::unicode(text.nfkc().filter(|c| !is_invisible(*c)).collect::<String>()).to_folded_case();
-    let settled: String = folded.nfkc().collect();
-    Cow::Owned(settled.trim().to_owned())
+    let mut form = simple_form(text).unwrap_or_else(|| full_form(text));
+    form.truncate(form.trim_end().len());
+    form.drain(..form.len() - form.trim_start().len());
+    Cow::Owned(form)
 }
 
 /// Characters that are their own normal form, whatever stands beside them: most of a Chinese text.
-fn is_settled(character: char) -> bool {
-    matches!(character, '\u{4e00}'..='\u{9fff}' | '\u{3001}' | '\u{3002}')
-        || (character.is_ascii() && !character.is_ascii_uppercase())
+pub(super) fn is_settled(character: char) -> bool {
+    match character {
+        '\0'..='\x7f' => !character.is_ascii_uppercase(),
+        // Chinese characters; quotation marks; `、。〃`; brackets; emoji.
+        '\u{4e00}'..='\u{9fff}'
+        | '\u{2018}'..='\u{201d}'
+        | '\u{3001}'..='\u{3003}'
+        | '\u{3008}'..='\u{3011}'
+        | '\u{1f300}'..='\u{1f64f}' => true,
+        _ => false,
+    }
 }
 
-/// The default-ignorable characters that turn up in chats (zero-width space and joiners, variation
-/// selectors, soft hyphen, byte order mark): NFKC case folding drops them.
-/// <https://www.unicode.org/reports/tr44/#NFKC_Casefold>
+/// The form of a text that is settled but for its capitals, full-width punctuation and white space: most of
+/// what is left of Chinese text. None if there is more to it.
+pub(super) fn simple_form(text: &str) -> Option<String> {
+    let mut form = String::with_capacity(text.len());
+    for character in text.chars() {
+        form.push(match character {
+            '\u{3000}' => ' ',
+            'A'..='Z' => character.to_ascii_lowercase(),
+            '\u{ff01}'..='\u{ff5e}' => ascii_of_full_width(character).to_ascii_lowercase(),
+            _ if is_settled(character) => character,
+            _ => return None,
+        });
+    }
+    Some(form)
+}
+
+/// The full-width forms stand in the order of ASCII, from `!` on.
+fn ascii_of_full_width(character: char) -> char {
+    char::from((u32::from(character) - 0xff01) as u8 + b'!')
+}
+
+pub(super) fn full_form(text: &str) -> String {
+    let visible: String = text.nfkc().filter(|character| !is_invisible(*character)).collect();
+    UniCase::unicode(visible).to_folded_case().nfkc().collect()
+}
+
+/// The characters that nobody sees (zero-width space and joiners, marks of direction, variation selectors,
+/// fillers, soft hyphen, byte order mark): NFKC case folding drops them. `Default_Ignorable_Code_Point` of
+/// <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>
 fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Where in a text a keyword has to stand.
@@ -120,30 +159,7 @@ impl Builder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Builder, Effect, Place, normalise};
-
-    #[test]
-    fn the_same_words_have_one_form() {
-        for (text, form) in [
-            ("人工", "人工"),
-            ("  人工\n", "人工"),
-            ("\u{3000}人工\u{3000}", "人工"),
-            ("ＶＩＰ１２３", "vip123"),
-            ("Straße", "strasse"),
-            ("STRASSE", "strasse"),
-            ("Kefu", "kefu"),
-            ("ﾃｽﾄ", "テスト"),
-            ("人\u{200b}工", "人工"),
-            ("☎\u{fe0f}", "☎"),
-            ("①", "1"),
-            ("e\u{301}", "é"),
-            ("É", "é"),
-            ("", ""),
-        ] {
-            assert_eq!(normalise(text), form, "{text:?}");
-            assert_eq!(normalise(form), form, "the form of {text:?} is settled");
-        }
-    }
+    use super::{Builder, Effect, Place};
 
     #[test]
     fn keywords_are_found_where_they_have_to_stand() {

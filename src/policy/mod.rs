@@ -6,6 +6,8 @@ pub mod flag;
 pub mod matcher;
 pub mod route;
 pub mod rule;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Cause, Transfer, Via};
 pub use decide::{Before, Case, Failure, OnFailure, Pending, Policy, before};

@@ -1,6 +1,7 @@
 //! Keyword rules: in file order, the first match wins.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -177,12 +178,11 @@ impl RuleSet {
         if self.rules.is_empty() {
             return Verdict::Ask { rewrite: None, reply_matters: false };
         }
-        let text = message.words();
-        let marks = self.on_message.search(text);
+        let marks = self.on_message.search(message.words());
         let matching = |mode| {
             let rules = self.rules.iter().enumerate();
             let mut rules = rules.filter(move |(_, rule)| rule.mode == mode && rule.types.contains(message.kind()));
-            rules.find(|(at, rule)| rule.matches(*at, text, &marks)).map(|(at, rule)| (at, rule.found()))
+            rules.find(|(at, rule)| rule.matches(*at, &marks)).map(|(at, rule)| (at, rule.found()))
         };
         if let Some((_, rule)) = matching(RuleMode::ShortCircuit) {
             return Verdict::ShortCircuit(rule);
@@ -208,7 +208,7 @@ impl RuleSet {
             .iter()
             .enumerate()
             .filter(|(_, rule)| rule.mode == RuleMode::OnReply && rule.types.contains(kind))
-            .find(|(at, rule)| rule.matches(*at, text, &marks))
+            .find(|(at, rule)| rule.matches(*at, &marks))
             .map(|(_, rule)| rule.found())
     }
 }
@@ -240,15 +240,17 @@ impl Compiled {
         }
     }
 
-    fn matches(&self, at: usize, text: Option<&str>, marks: &Marks<'_>) -> bool {
+    fn matches(&self, at: usize, marks: &Marks<'_>) -> bool {
         if marks.cancelled.has(at) {
             return false;
         }
         if self.unconditional || marks.hit.has(at) {
             return true;
         }
-        let Some(text) = text else { return false };
-        let text = if self.exact_text { text } else { &marks.normalised };
+        if !self.equals_empty && self.regex.is_empty() {
+            return false;
+        }
+        let Some(text) = marks.text(self.exact_text) else { return false };
         (self.equals_empty && text.is_empty()) || self.regex.iter().any(|regex| regex.is_match(text))
     }
 
@@ -261,30 +263,39 @@ fn settle(text: &str, exact: bool) -> Cow<'_, str> {
     if exact { Cow::Borrowed(text) } else { normalise(text) }
 }
 
-/// What a search found: which rules were hit, and which were cancelled.
+/// A text, and what a search in it found: which rules were hit, and which were cancelled.
 #[derive(Default)]
 struct Marks<'t> {
-    normalised: Cow<'t, str>,
+    text: Option<&'t str>,
+    normalised: OnceCell<Cow<'t, str>>,
     hit: Bits,
     cancelled: Bits,
 }
 
+impl Marks<'_> {
+    /// The text as rules look at it, normalised once and only if one does.
+    fn text(&self, exact: bool) -> Option<&str> {
+        let text = self.text?;
+        Some(if exact { text } else { self.normalised.get_or_init(|| normalise(text)) })
+    }
+}
+
 impl Texts {
     fn search<'t>(&self, text: Option<&'t str>) -> Marks<'t> {
-        let Some(text) = text else { return Marks::default() };
-        let mut marks = Marks { normalised: normalise(text), ..Marks::default() };
-        let Marks { normalised, hit, cancelled } = &mut marks;
+        let marks = Marks { text, ..Marks::default() };
+        let (mut hit, mut cancelled) = (Bits::default(), Bits::default());
         let mut mark = |rule, effect| match effect {
             Effect::Hit => hit.set(rule),
             Effect::Cancel => cancelled.set(rule),
         };
-        if let Some(matcher) = &self.normalised {
-            matcher.search(normalised, &mut mark);
+        for (matcher, exact) in [(&self.normalised, false), (&self.exact, true)] {
+            if let Some(matcher) = matcher
+                && let Some(text) = marks.text(exact)
+            {
+                matcher.search(text, &mut mark);
+            }
         }
-        if let Some(matcher) = &self.exact {
-            matcher.search(text, &mut mark);
-        }
-        marks
+        Marks { hit, cancelled, ..marks }
     }
 }
 

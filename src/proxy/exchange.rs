@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -24,7 +24,7 @@ use super::worker::Worker;
 use crate::config::{Route, TransferMode};
 use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
-use crate::wechat::{BotReply, Inbound, SUCCESS, TransferReply, UserMessage, Why, open};
+use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, Why, open};
 
 /// A request on its route, ready to be sent to the bot.
 pub(super) struct Exchange {
@@ -43,7 +43,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
-        self,
+        self: Box<Self>,
         mut parts: request::Parts,
         first: RequestBody,
         rest: Incoming,
@@ -54,24 +54,27 @@ impl Exchange {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        self.pass(Request::from_parts(parts, body), Action::Forward(cause)).await
+        self.pass(Box::new(Request::from_parts(parts, body)), Action::Forward(cause)).await
     }
 
     /// Answers a request whose body has been read.
     pub(super) async fn callback(
-        mut self,
+        mut self: Box<Self>,
         parts: request::Parts,
         body: Bytes,
         trailers: Option<HeaderMap>,
     ) -> Response<Outgoing> {
         self.entry.record.bytes_in = body.len() as u64;
+        let declared = parts.headers.get(CONTENT_TYPE).and_then(|value| Format::declared(value.as_bytes()));
         let text = String::from_utf8_lossy(&body);
-        let inbound = open(&text, parts.uri.query());
+        let inbound = match declared {
+            // Two readers could disagree on what this is.
+            Some(format) if Format::sniff(&body) != Some(format) => Inbound::malformed(),
+            _ => open(&text, parts.uri.query()),
+        };
         self.entry.note(&inbound);
-        let request = Request::from_parts(
-            parts,
-            RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header),
-        );
+        let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
+        let request = Box::new(Request::from_parts(parts, body));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
@@ -79,7 +82,11 @@ impl Exchange {
         }
     }
 
-    async fn message(mut self, message: &UserMessage<'_>, request: Request<RequestBody>) -> Response<Outgoing> {
+    async fn message(
+        mut self: Box<Self>,
+        message: &UserMessage<'_>,
+        request: Box<Request<RequestBody>>,
+    ) -> Response<Outgoing> {
         let route = self.route();
         let flags = std::mem::take(&mut self.request_flags);
         match before(message, &route.policy, read_flag(&flags)) {
@@ -90,7 +97,7 @@ impl Exchange {
     }
 
     /// Forwards a request whose outcome is settled.
-    async fn pass(mut self, request: Request<RequestBody>, action: Action) -> Response<Outgoing> {
+    async fn pass(mut self: Box<Self>, request: Box<Request<RequestBody>>, action: Action) -> Response<Outgoing> {
         let asked = ask(self.pool.clone(), self.snapshot.clone(), request, false).await;
         self.note(&asked);
         match asked.answer {
@@ -105,7 +112,11 @@ impl Exchange {
     }
 
     /// Asks the bot, and decides on what it says, or on its failure.
-    async fn consult(mut self, case: Case<'_>, mut request: Request<RequestBody>) -> Response<Outgoing> {
+    async fn consult(
+        mut self: Box<Self>,
+        case: Case<'_>,
+        mut request: Box<Request<RequestBody>>,
+    ) -> Response<Outgoing> {
         if case.may_need_reply() && !self.is_dry_run() {
             headers::ask_for_identity(request.headers_mut());
         }
@@ -124,14 +135,14 @@ impl Exchange {
     }
 
     /// Asks the bot, for as long as the route's deadline allows if it says what happens then.
-    async fn ask_in_time(&self, case: &Case<'_>, request: Request<RequestBody>) -> InTime {
+    async fn ask_in_time(&self, case: &Case<'_>, request: Box<Request<RequestBody>>) -> InTime {
         let route = self.route();
         let deadline = route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy);
         let is_whole = deadline.is_some() || route.on_error != OnFailure::AsProxy;
-        let asking = ask(self.pool.clone(), self.snapshot.clone(), request, is_whole);
-        let Some(deadline) = deadline else { return InTime::Asked(asking.await) };
+        let (pool, snapshot) = (self.pool.clone(), self.snapshot.clone());
+        let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, is_whole).await) };
         // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
-        let mut asking = Finish::new(asking, self.worker.clone());
+        let mut asking = Finish::new(ask(pool, snapshot, request, is_whole), self.worker.clone());
         if let Ok(asked) = timeout_at((self.entry.began + deadline).into(), &mut asking).await {
             return InTime::Asked(asked);
         }
@@ -142,7 +153,7 @@ impl Exchange {
         }
     }
 
-    async fn decide(self, case: &Case<'_>, mut answer: Answer) -> Response<Outgoing> {
+    async fn decide(self: Box<Self>, case: &Case<'_>, mut answer: Box<Answer>) -> Response<Outgoing> {
         let (route, limits) = (self.route(), &self.snapshot.clone().config.limits);
         let status = answer.parts.status;
         let flags: Vec<_> = answer.parts.headers.get_all(&route.flag_header).iter().cloned().collect();
@@ -173,7 +184,7 @@ impl Exchange {
     }
 
     /// Carries out what was decided on an answer.
-    async fn conclude(self, case: &Case<'_>, action: Action, answer: Answer) -> Response<Outgoing> {
+    async fn conclude(self: Box<Self>, case: &Case<'_>, action: Action, answer: Box<Answer>) -> Response<Outgoing> {
         if self.is_dry_run() || matches!(action, Action::Forward(_)) {
             return self.relay(answer, action).await;
         }
@@ -223,7 +234,7 @@ impl Exchange {
     }
 
     /// Passes the bot's answer on as it came.
-    async fn relay(mut self, mut answer: Answer, action: Action) -> Response<Outgoing> {
+    async fn relay(mut self: Box<Self>, mut answer: Box<Answer>, action: Action) -> Response<Outgoing> {
         let limits = &self.snapshot.clone().config.limits;
         if self.is_for_wechat
             && answer.is_undelimited()
@@ -232,7 +243,7 @@ impl Exchange {
             return self.fail(error, None);
         }
         let route = self.route();
-        let Answer { mut parts, body } = answer;
+        let Answer { mut parts, body } = *answer;
         headers::strip_hop_by_hop(&mut parts.headers);
         parts.headers.remove(&route.flag_header);
         parts.version = http::Version::HTTP_11;
@@ -261,7 +272,7 @@ impl Exchange {
 
 /// What came of asking the bot.
 struct Asked {
-    answer: Result<Answer, UpstreamError>,
+    answer: Result<Box<Answer>, UpstreamError>,
     took: Duration,
 }
 
@@ -276,7 +287,7 @@ enum InTime {
 
 /// Sends a request to the bot. `is_whole`: a short reply is read to its end, so that one that breaks off
 /// counts as a failure.
-async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Request<RequestBody>, is_whole: bool) -> Asked {
+async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Box<Request<RequestBody>>, is_whole: bool) -> Asked {
     let limits = &snapshot.config.limits;
     let began = Instant::now();
     let mut answer = pool.send(request, limits).await.map(Answer::unread);

@@ -90,11 +90,11 @@ impl Arrival {
         self.entry.record.route = Some(route.name.clone());
         self.entry.record.dry_run = route.transfer == TransferMode::DryRun;
         let request_flags = self.request_flags(&parts, route);
-        let is_for_wechat = parts.method == Method::POST || has_echostr(&parts.uri);
+        let is_for_wechat = parts.method == Method::POST || (parts.method == Method::GET && has_echostr(&parts.uri));
         self.prepare(&mut parts, route, host.as_ref());
         let worker = self.connection.worker.clone();
         let pool = worker.upstreams.pool(&route.upstream);
-        let exchange = Exchange {
+        let exchange = Box::new(Exchange {
             worker,
             pool,
             snapshot: self.snapshot,
@@ -102,7 +102,7 @@ impl Arrival {
             request_flags,
             is_for_wechat,
             entry: self.entry,
-        };
+        });
         if route.transfer == TransferMode::Off {
             return exchange.stream(parts, RequestBody::default(), body, Cause::Off).await;
         }
@@ -110,7 +110,7 @@ impl Arrival {
     }
 
     /// Reads a request that can be a callback; anything else streams past.
-    async fn take(exchange: Exchange, parts: request::Parts, body: Incoming) -> Response<Outgoing> {
+    async fn take(exchange: Box<Exchange>, parts: request::Parts, body: Incoming) -> Response<Outgoing> {
         let limit = exchange.snapshot.config.limits.callback_body;
         match Input::read(&parts, body, limit).await {
             Input::Callback(body, trailers) => {

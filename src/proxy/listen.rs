@@ -9,6 +9,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use socket2::{Domain, Type};
+
 use super::stream::{Accepted, Stream};
 use crate::config::Listen;
 
@@ -62,10 +64,17 @@ pub fn bind(address: &Listen) -> Result<Listener, BindError> {
     socket.map(Listener).map_err(|source| BindError { address: name, source })
 }
 
+/// Connections that may wait to be accepted; the kernel has its own limit (net.core.somaxconn).
+const BACKLOG: i32 = 4096;
+
 fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(Socket::Tcp(listener))
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restart does not wait for the old connections' last packets.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(Socket::Tcp(socket.into()))
 }
 
 /// A socket file that nobody answers on is left over from a crash, and replaced.

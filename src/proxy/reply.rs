@@ -24,9 +24,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn unread(response: http::Response<Leased>) -> Self {
+    pub(super) fn unread(response: http::Response<Leased>) -> Box<Self> {
         let (parts, leased) = response.into_parts();
-        Self { parts, body: ReplyBody { rest: Some(leased), ..ReplyBody::default() } }
+        Box::new(Self { parts, body: ReplyBody { rest: Some(leased), ..ReplyBody::default() } })
     }
 
     /// Whether only the end of the connection tells where the body ends.
@@ -67,7 +67,8 @@ impl Answer {
 
 impl ReplyBody {
     async fn read(&mut self, limit: usize) -> Result<(), hyper::Error> {
-        let Some(leased) = &mut self.rest else { return Ok(()) };
+        // What was read before and is not all of it was too long then, and has only grown.
+        let (None, Some(leased)) = (&self.first, &mut self.rest) else { return Ok(()) };
         let mut gathered = BytesMut::new();
         while let Some(frame) = leased.incoming.frame().await {
             match frame?.into_data() {

@@ -212,10 +212,10 @@ impl Serving {
         let tap = Rc::new(Tap::new(Instant::now(), connections.len()));
         connections.push(tap.clone());
         drop(connections);
-        spawn_local(async move {
-            connection::serve(self.worker.clone(), accepted, tap.clone()).await;
-            self.end(&tap);
-        });
+        let seated = Seated { serving: self, tap };
+        spawn_local(
+            async move { connection::serve(seated.serving.worker.clone(), accepted, seated.tap.clone()).await },
+        );
     }
 
     fn end(&self, tap: &Tap) {
@@ -255,6 +255,18 @@ impl Serving {
             }
             sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// A connection that is counted, until this is dropped: at its end, whatever ended it.
+struct Seated {
+    serving: Rc<Serving>,
+    tap: Rc<Tap>,
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        self.serving.end(&self.tap);
     }
 }
 

@@ -128,7 +128,7 @@ struct Connection {
 struct Failed {
     error: UpstreamError,
     /// The request, where none of it was sent.
-    unsent: Option<Request<RequestBody>>,
+    unsent: Option<Box<Request<RequestBody>>>,
     /// No byte of an answer came before the connection closed.
     unheard: bool,
 }
@@ -151,7 +151,7 @@ impl Pool {
     /// in which the request is sent again, once, over a fresh connection.
     pub(super) async fn send(
         self: &Rc<Self>,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         limits: &Limits,
     ) -> Result<Response<Leased>, UpstreamError> {
         self.idle_for.set(limits.upstream_idle);
@@ -166,6 +166,15 @@ impl Pool {
                 }
             }
         };
+        // Boxed: most requests find a connection, and should not carry the room that making one takes.
+        Box::pin(self.send_afresh(request, limits)).await
+    }
+
+    async fn send_afresh(
+        self: &Rc<Self>,
+        request: Box<Request<RequestBody>>,
+        limits: &Limits,
+    ) -> Result<Response<Leased>, UpstreamError> {
         let connection = timeout(limits.connect_timeout, self.connect()).await;
         let connection = connection.map_err(|_| UpstreamError::ConnectTimeout)??;
         self.send_over(connection, request, limits).await.map_err(|failed| failed.error)
@@ -189,16 +198,16 @@ impl Pool {
     async fn send_over(
         self: &Rc<Self>,
         mut connection: Connection,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         limits: &Limits,
     ) -> Result<Response<Leased>, Failed> {
         connection.heard.set(false);
         let received = request.body().received();
-        let sending = connection.sender.try_send_request(request);
+        let sending = pin!(connection.sender.try_send_request(*request));
         match unless_stuck(limits.upstream_timeout, &received, sending).await {
             Err(_) => Err(Failed { error: UpstreamError::Timeout, unsent: None, unheard: false }),
             Ok(Err(mut failed)) => {
-                let (unsent, unheard) = (failed.take_message(), !connection.heard.get());
+                let (unsent, unheard) = (failed.take_message().map(Box::new), !connection.heard.get());
                 Err(Failed { error: UpstreamError::Broken(failed.into_error()), unsent, unheard })
             }
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -274,11 +283,14 @@ impl Drop for Lease {
 }
 
 /// Waits for `limit`, and begins anew as long as a client's body is still coming: its time is not the bot's.
-async fn unless_stuck<F: Future>(limit: Duration, received: &Cell<u64>, work: F) -> Result<F::Output, Elapsed> {
-    let mut work = pin!(work);
+async fn unless_stuck<F: Future>(
+    limit: Duration,
+    received: &Cell<u64>,
+    mut work: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     loop {
         let before = received.get();
-        match timeout(limit, &mut work).await {
+        match timeout(limit, work.as_mut()).await {
             Err(_) if received.get() != before => {}
             outcome => return outcome,
         }
@@ -286,13 +298,13 @@ async fn unless_stuck<F: Future>(limit: Duration, received: &Cell<u64>, work: F)
 }
 
 /// The same request once more, if its body can be had again.
-fn again(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+fn again(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     let mut copy = Request::new(request.body().again()?);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone();
-    Some(copy)
+    Some(Box::new(copy))
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {

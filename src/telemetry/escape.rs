@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Write as _};
 pub(super) const PATH_MAX: usize = 1024;
 /// 128 characters of three bytes each.
 pub(super) const NAME_MAX: usize = 384;
-pub(super) const CONTENT_MAX: usize = 4096;
+/// 1024 characters of three bytes each.
+pub(super) const CONTENT_MAX: usize = 3072;
 
 /// Whether white space stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -137,3 +137,96 @@ fn digits(mut number: u64, out: &mut Vec<u8>) {
 fn three_digits(number: u64, out: &mut Vec<u8>) {
     out.extend([number / 100, number / 10, number].map(|digit| b'0' + (digit % 10) as u8));
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::telemetry::layout::Layout;
+    use crate::telemetry::samples::{dropped_line, forwarded, line, refused, transferred};
+
+    const MASKED: Layout = Layout::Json { openid: OpenidStyle::Masked, content: false };
+
+    #[test]
+    fn a_full_record_is_the_line_of_the_contract() {
+        let expected = concat!(
+            r#"{"time":"2026-11-22T13:14:23.123+08:00","id":"01ARYZ6S410000000000000000","route":"shop","#,
+            r#""client":"101.226.103.59","method":"POST","path":"/wechat/shop","status":200,"action":"transfer","#,
+            r#""via":"short-circuit","cause":"rule:ask-for-human","account":"test1@test","msg_type":"text","#,
+            r#""event":null,"msg_id":"23456789012345678","openid":"oABC…xyz","encrypted":false,"dry_run":false,"#,
+            r#""upstream_status":null,"upstream_ms":null,"duration_ms":0.184,"bytes_in":401,"bytes_out":283}"#,
+            "\n",
+        );
+        assert_eq!(line(MASKED, &transferred()), expected);
+    }
+
+    #[test]
+    fn what_is_unknown_is_null() {
+        let expected = concat!(
+            r#"{"time":"2026-11-22T13:14:23.123+08:00","id":"01ARYZ6S410000000000000000","route":null,"#,
+            r#""client":null,"method":null,"path":null,"status":null,"action":"reject","via":null,"#,
+            r#""cause":"bad-request","account":null,"msg_type":null,"event":null,"msg_id":null,"openid":null,"#,
+            r#""encrypted":false,"dry_run":false,"upstream_status":null,"upstream_ms":null,"duration_ms":0.000,"#,
+            r#""bytes_in":0,"bytes_out":0}"#,
+            "\n",
+        );
+        assert_eq!(line(MASKED, &refused()), expected);
+    }
+
+    #[test]
+    fn a_program_reads_what_was_recorded() {
+        let read: Value = serde_json::from_str(&line(MASKED, &forwarded())).unwrap();
+        let expected = json!({
+            "time": "2026-11-22T13:14:23.123+08:00", "id": "01ARYZ6S410000000000000000", "route": "shop",
+            "client": "unix", "method": "POST", "path": "/wechat/shop", "status": 200, "action": "forward",
+            "via": null, "cause": "event", "account": null, "msg_type": "event", "event": "subscribe",
+            "msg_id": null, "openid": "oABC…xyz", "encrypted": false, "dry_run": false,
+            "upstream_status": 200, "upstream_ms": 12.0, "duration_ms": 12.345, "bytes_in": 300, "bytes_out": 7,
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn the_users_words_come_last_and_only_where_wanted() {
+        let with_words = line(Layout::Json { openid: OpenidStyle::Masked, content: true }, &transferred());
+        assert!(with_words.ends_with(",\"bytes_out\":283,\"content\":\"转人工\\u000a\\\"now\\\"\"}\n"));
+        assert!(!line(MASKED, &transferred()).contains("转人工"));
+    }
+
+    #[test]
+    fn an_openid_is_shown_as_configured() {
+        let shown = |openid| line(Layout::Json { openid, content: false }, &transferred());
+        assert!(shown(OpenidStyle::Full).contains(r#""openid":"oABCDEFGHIJKLMNOPQRSTUVWXxyz""#));
+        let hashed: Value = serde_json::from_str(&shown(OpenidStyle::Hash)).unwrap();
+        assert_eq!(hashed["openid"].as_str().unwrap().len(), 16);
+        assert!(!shown(OpenidStyle::Hash).contains("oABC"));
+    }
+
+    #[test]
+    fn a_line_can_not_be_forged() {
+        let mut record = forwarded();
+        record.event = Some("x\",\"action\":\"transfer\"}\n{\"time\":\"".into());
+        record.path = Some(crate::telemetry::RequestPath::raw(b"/\r\n{\"forged\":1}"));
+        let line = line(MASKED, &record);
+        assert_eq!(line.lines().count(), 1);
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["action"], "forward");
+        assert_eq!(read["event"], "x\",\"action\":\"transfer\"}\n{\"time\":\"");
+        assert_eq!(read["path"], "/\r\n{\"forged\":1}");
+    }
+
+    #[test]
+    fn lost_records_are_owned_up_to() {
+        assert_eq!(dropped_line(MASKED, 17), "{\"time\":\"2026-11-22T13:14:23.123+08:00\",\"dropped\":17}\n");
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for (number, expected) in [(0, "0"), (7, "7"), (10, "10"), (u64::MAX, "18446744073709551615")] {
+            let mut out = Vec::new();
+            digits(number, &mut out);
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
+}

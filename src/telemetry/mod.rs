@@ -15,6 +15,8 @@ mod openid;
 mod queue;
 mod record;
 mod request_log;
+#[cfg(test)]
+mod samples;
 mod sink;
 mod text;
 mod writer;

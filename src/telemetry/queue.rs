@@ -1,5 +1,6 @@
 //! The lines that wait for the writer.
 
+use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,6 @@ const GATHER: Duration = Duration::from_millis(20);
 ///
 /// Who fills it waits for nothing but another's copying of one line, or the writer's swapping of two
 /// buffers.
-#[derive(Debug)]
 pub(super) struct Queue {
     capacity: usize,
     state: Mutex<State>,
@@ -24,7 +24,7 @@ pub(super) struct Queue {
     dropped: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     lines: Vec<u8>,
     /// Records lost since the writer was last told.
@@ -45,11 +45,22 @@ impl State {
     }
 }
 
+/// Leaves out the lines.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("capacity", &self.capacity)
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the writer finds beside the lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Orders {
     /// Records lost behind these lines.
     pub(super) dropped: u64,
+    /// Whether the file is to be opened anew behind these lines: see [`Queue::take_reopen`].
     pub(super) reopen: bool,
     /// Nothing comes after these lines.
     pub(super) closing: bool,
@@ -144,7 +155,7 @@ impl Queue {
         state.taken = state.asked;
         Orders {
             dropped: mem::take(&mut state.dropped),
-            reopen: mem::take(&mut state.reopen),
+            reopen: state.reopen,
             closing: state.closing,
             asked: state.asked,
         }
@@ -162,12 +173,14 @@ impl Queue {
         self.done.notify_all();
     }
 
+    /// Whether the file is still to be opened anew; asking is promising to do it.
+    pub(super) fn take_reopen(&self) -> bool {
+        mem::take(&mut self.lock().reopen)
+    }
+
     /// Waits, but no longer than until the writer is asked to open its file anew, or to end.
-    /// Returns whether it has to open its file.
-    pub(super) fn pause(&self, duration: Duration) -> bool {
-        let state = self.lock();
-        let mut state = self.pause_while(state, duration, |state| !state.reopen && !state.closing);
-        mem::take(&mut state.reopen)
+    pub(super) fn pause(&self, duration: Duration) {
+        drop(self.pause_while(self.lock(), duration, |state| !state.reopen && !state.closing));
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -195,5 +208,67 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock, and half a line is never in the buffer.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted() {
+        let queue = Queue::new(10);
+        for line in ["first\n", "too long\n", "4th\n", "5\n"] {
+            queue.push(line.as_bytes());
+        }
+        let mut lines = Vec::new();
+        let orders = queue.take(&mut lines);
+        assert_eq!((lines.as_slice(), orders.dropped, queue.dropped()), (&b"first\n4th\n"[..], 2, 2));
+    }
+
+    #[test]
+    fn the_writer_is_told_of_lost_records_once() {
+        let queue = Queue::new(4);
+        queue.push(b"fits");
+        queue.push(b"not");
+        assert_eq!(queue.take(&mut Vec::new()).dropped, 1);
+        queue.push(b"fits");
+        assert_eq!(queue.take(&mut Vec::new()).dropped, 0);
+        assert_eq!(queue.dropped(), 1);
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_more() {
+        let queue = Queue::new(100);
+        queue.push(b"before\n");
+        queue.close();
+        queue.push(b"behind\n");
+        let mut lines = Vec::new();
+        assert!(queue.take(&mut lines).closing);
+        assert_eq!((lines.as_slice(), queue.dropped()), (&b"before\n"[..], 1));
+    }
+
+    #[test]
+    fn a_flush_is_over_when_the_writer_says_so() {
+        let queue = Queue::new(100);
+        assert!(!queue.flush(AT_ONCE), "nobody has written anything");
+        let orders = queue.take(&mut Vec::new());
+        queue.answer(orders.asked);
+        assert!(!queue.flush(AT_ONCE), "that was the answer to another");
+        queue.end();
+        assert!(queue.flush(AT_ONCE), "there is nobody left to wait for");
+    }
+
+    #[test]
+    fn orders_find_the_writer_without_lines() {
+        let queue = Queue::new(100);
+        queue.reopen();
+        assert!(queue.take(&mut Vec::new()).reopen);
+        assert!(queue.take_reopen());
+        queue.close();
+        let orders = queue.take(&mut Vec::new());
+        assert!(orders.closing && !orders.reopen);
     }
 }

@@ -29,6 +29,7 @@ thread_local! {
 }
 
 /// The request log. Clones are the same log; it ends with the last of them, or with [`close`].
+/// Only [`close`] waits for what is still to be written.
 ///
 /// [`close`]: Self::close
 #[derive(Debug, Clone)]
@@ -167,5 +168,219 @@ impl Error for OpenError {
             Self::NoFolder { .. } => None,
             Self::File { source, .. } | Self::Stdout(source) | Self::Thread(source) => Some(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{PipeReader, Read};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::config::{LogFormat, OpenidStyle};
+    use crate::telemetry::samples::{forwarded, refused};
+
+    /// Longer than anything here takes, so that it is only reached where something is wrong.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn config(target: LogTarget) -> LogConfig {
+        LogConfig { target, format: LogFormat::Json, openid: OpenidStyle::Masked, content: false }
+    }
+
+    fn open(path: &Path) -> RequestLog {
+        RequestLog::open(&config(LogTarget::File(path.to_owned()))).unwrap()
+    }
+
+    fn write(log: &RequestLog, msg_id: &str) {
+        log.write(&Record { msg_id: Some(msg_id.into()), ..forwarded() });
+    }
+
+    /// The field of every line, each of which must be a whole one.
+    fn field(lines: &str, name: &str) -> Vec<serde_json::Value> {
+        assert!(lines.is_empty() || lines.ends_with('\n'));
+        let read = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()[name].take();
+        lines.lines().map(read).collect()
+    }
+
+    fn msg_ids(path: &Path) -> Vec<serde_json::Value> {
+        field(&fs::read_to_string(path).unwrap(), "msg_id")
+    }
+
+    fn piped(capacity: usize) -> (RequestLog, PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        let layout = Layout::of(&config(LogTarget::Stdout), false);
+        (RequestLog::start(Sink::pipe(writer), layout, capacity).unwrap(), reader)
+    }
+
+    fn read_all(mut reader: PipeReader) -> thread::JoinHandle<String> {
+        thread::spawn(move || {
+            let mut lines = String::new();
+            reader.read_to_string(&mut lines).unwrap();
+            lines
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_in_the_file_after_a_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        let log = open(&path);
+        write(&log, "1");
+        write(&log, "2");
+        assert!(log.flush(PATIENCE));
+        assert_eq!(msg_ids(&path), ["1", "2"]);
+        write(&log, "3");
+        assert!(log.flush(PATIENCE));
+        assert_eq!(msg_ids(&path), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn closing_writes_what_is_waiting_and_ends_every_clone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        let log = open(&path);
+        let clone = log.clone();
+        write(&log, "1");
+        assert!(log.close(PATIENCE));
+        write(&clone, "2");
+        assert_eq!((msg_ids(&path), clone.dropped()), (vec!["1".into()], 1));
+        assert!(clone.flush(PATIENCE) && clone.close(PATIENCE));
+    }
+
+    #[test]
+    fn a_log_that_is_forgotten_is_written_all_the_same() {
+        let (log, reader) = piped(CAPACITY);
+        write(&log, "1");
+        drop(log);
+        // The end of the pipe is the end of the writer.
+        assert_eq!(field(&read_all(reader).join().unwrap(), "msg_id"), ["1"]);
+    }
+
+    #[test]
+    fn records_of_many_threads_stay_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        let log = open(&path);
+        thread::scope(|scope| {
+            for name in ["a", "b", "c", "d"] {
+                let log = log.clone();
+                scope.spawn(move || (0..500).for_each(|_| write(&log, name)));
+            }
+        });
+        assert!(log.close(PATIENCE));
+        let ids = msg_ids(&path);
+        assert!(["a", "b", "c", "d"].iter().all(|name| ids.iter().filter(|id| *id == name).count() == 500));
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("kfgate.log"), folder.path().join("kfgate.log.1"));
+        let log = open(&path);
+        write(&log, "1");
+        fs::rename(&path, &moved).unwrap();
+        write(&log, "2");
+        log.reopen();
+        assert!(log.flush(PATIENCE));
+        write(&log, "3");
+        assert!(log.close(PATIENCE));
+        assert_eq!(msg_ids(&moved), ["1", "2"]);
+        assert_eq!(msg_ids(&path), ["3"]);
+    }
+
+    #[test]
+    fn where_the_file_can_not_be_opened_anew_the_old_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logs, moved) = (folder.path().join("logs"), folder.path().join("moved"));
+        fs::create_dir(&logs).unwrap();
+        let log = open(&logs.join("kfgate.log"));
+        fs::rename(&logs, &moved).unwrap();
+        log.reopen();
+        assert!(log.flush(PATIENCE));
+        write(&log, "1");
+        assert!(log.close(PATIENCE));
+        assert_eq!(msg_ids(&moved.join("kfgate.log")), ["1"]);
+    }
+
+    #[test]
+    fn every_record_behind_a_stuck_reader_is_written_or_owned_up_to() {
+        let (log, reader) = piped(4096);
+        let mut written = 0;
+        while log.dropped() < 17 {
+            write(&log, "1");
+            written += 1;
+        }
+        let reader = read_all(reader);
+        let clone = log.clone();
+        assert!(log.close(PATIENCE));
+        drop(clone);
+        let lines = reader.join().unwrap();
+        let records = field(&lines, "msg_id").into_iter().filter(|id| id == "1").count();
+        let owned_up: u64 = field(&lines, "dropped").iter().filter_map(serde_json::Value::as_u64).sum();
+        assert!(owned_up >= 17);
+        assert_eq!(records as u64 + owned_up, written);
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_costs_the_records_and_nothing_else() {
+        let log = open(Path::new("/dev/full"));
+        (0..3).for_each(|_| log.write(&refused()));
+        let clone = log.clone();
+        assert!(log.close(PATIENCE));
+        assert_eq!(clone.dropped(), 3);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_costs_the_records_and_nothing_else() {
+        let (log, reader) = piped(CAPACITY);
+        drop(reader);
+        (0..3).for_each(|_| log.write(&refused()));
+        let clone = log.clone();
+        assert!(log.close(PATIENCE));
+        assert_eq!(clone.dropped(), 3);
+    }
+
+    #[test]
+    fn records_wait_out_a_full_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("kfgate.log"), folder.path().join("elsewhere"));
+        symlink("/dev/full", &path).unwrap();
+        let log = open(&path);
+        write(&log, "1");
+        assert!(!log.flush(Duration::from_millis(1)));
+        fs::remove_file(&path).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        log.reopen();
+        write(&log, "2");
+        assert!(log.close(PATIENCE));
+        assert_eq!(msg_ids(&elsewhere), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_log_that_is_off_keeps_nothing() {
+        let log = RequestLog::open(&config(LogTarget::Off)).unwrap();
+        log.write(&forwarded());
+        log.reopen();
+        assert!(log.0.is_none() && log.flush(Duration::ZERO));
+        assert_eq!(log.dropped(), 0);
+        assert!(log.close(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let target = LogTarget::File("/nonexistent/logs/kfgate.log".into());
+        let error = RequestLog::open(&config(target)).unwrap_err();
+        let expected =
+            "can not open the request log /nonexistent/logs/kfgate.log: there is no folder /nonexistent/logs";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_opened_is_named_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = RequestLog::open(&config(LogTarget::File(folder.path().to_owned()))).unwrap_err();
+        assert_eq!(error.to_string(), format!("can not open the request log {}", folder.path().display()));
+        assert!(error.source().is_some());
     }
 }

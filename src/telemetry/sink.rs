@@ -41,13 +41,19 @@ impl Sink {
         }
     }
 
-    /// Opens the file anew, because it was moved away. Goes on with the old one where that fails.
-    pub(super) fn reopen(&mut self) {
-        let Some(path) = &self.path else { return };
+    /// Opens the file anew, because it was moved away. False where there is none, or that fails: then
+    /// it goes on with the old one.
+    pub(super) fn reopen(&mut self) -> bool {
+        let Some(path) = &self.path else { return false };
         match open(path) {
-            Ok(file) => self.file = file,
+            Ok(file) => {
+                self.file = file;
+                true
+            }
             Err(error) => {
-                tracing::error!(%error, path = %path.display(), "the request log can not be opened anew; the old file stays in use");
+                let path = path.display();
+                tracing::error!(%error, %path, "the request log can not be opened anew; the old file stays in use");
+                false
             }
         }
     }
@@ -65,4 +71,54 @@ impl Sink {
 
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_not_for_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        Sink::file(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        // The umask may take more away.
+        assert_eq!((mode & 0o600, mode & !MODE), (0o600, 0));
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_appended_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        fs::write(&path, "old\n").unwrap();
+        Sink::file(&path).unwrap().write(b"new\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
+    }
+
+    #[test]
+    fn half_a_line_can_be_taken_back_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kfgate.log");
+        let mut sink = Sink::file(&path).unwrap();
+        sink.write(b"one\ntw").unwrap();
+        assert!(sink.take_back(2));
+        sink.write(b"two\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn nothing_can_be_taken_back_from_a_pipe() {
+        let (_reader, writer) = io::pipe().unwrap();
+        assert!(!Sink::pipe(writer).take_back(0));
+    }
+
+    #[test]
+    fn what_has_no_path_is_not_opened_anew() {
+        let (_reader, writer) = io::pipe().unwrap();
+        assert!(!Sink::pipe(writer).reopen());
+    }
 }

@@ -97,12 +97,14 @@ impl Line<'_> {
     }
 
     fn outcome(&mut self, record: &Record) {
-        self.column(3, Colour::of_status(record.status), |out| match record.status {
-            Some(status) => escape(status, NAME_MAX, Spaces::Escaped, out),
-            None => out.push(b'-'),
+        self.column(3, Colour::of_status(record.status), |out| {
+            let _ = match record.status {
+                Some(status) => write!(out, "{status}"),
+                None => write!(out, "-"),
+            };
         });
         self.column(7, Colour::Plain, |out| {
-            let _ = write!(out, "{:>7}", Took(record.duration));
+            let _ = write!(out, "{}", Took(record.duration));
         });
         self.word(8, record.route.as_deref());
     }
@@ -186,7 +188,7 @@ impl Display for Type<'_> {
     }
 }
 
-/// A duration in four digits: `0.184ms`, `12.34ms`, `123.4ms`, `4.512s`.
+/// A duration in four digits or a few more: `0.184ms`, `12.34ms`, `123.4ms`, `4.512s`.
 struct Took(Duration);
 
 impl Display for Took {
@@ -201,5 +203,94 @@ impl Display for Took {
             10..100 => write!(f, "{whole}.{:02}{unit}", thousandths / 10),
             _ => write!(f, "{whole}.{}{unit}", thousandths / 100),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Cause, Transfer, Via};
+    use crate::telemetry::RequestPath;
+    use crate::telemetry::layout::Layout;
+    use crate::telemetry::samples::{dropped_line, forwarded, line, refused, transferred};
+
+    const LOOK: Look = Look { openid: OpenidStyle::Masked, content: false, coloured: false };
+    const PLAIN: Layout = Layout::Text(LOOK);
+
+    #[test]
+    fn a_record_is_one_line_of_columns() {
+        let transfer = "200 0.184ms shop     transfer/short-circuit \
+                        rule:ask-for-human text       oABC…xyz test1@test POST /wechat/shop";
+        let event = "200 12.34ms shop     forward                \
+                     event          event/subscribe oABC…xyz POST /wechat/shop";
+        let noise = "-   0.000ms -        reject                 \
+                     bad-request    -          -        - -";
+        for (record, expected) in [(transferred(), transfer), (forwarded(), event), (refused(), noise)] {
+            assert_eq!(line(PLAIN, &record), format!("11-22 13:14:23.123 {expected}\n"));
+        }
+    }
+
+    #[test]
+    fn a_dry_run_and_the_users_words_stand_at_the_end() {
+        let record = Record { dry_run: true, ..transferred() };
+        let with_words = line(Layout::Text(Look { content: true, ..LOOK }), &record);
+        assert!(with_words.ends_with("POST /wechat/shop (dry-run) \"转人工\\u000a\\\"now\\\"\"\n"));
+    }
+
+    #[test]
+    fn neither_lines_nor_columns_can_be_forged() {
+        let mut record = forwarded();
+        record.event = Some("a b\nc".into());
+        record.path = Some(RequestPath::raw(b"/x\r\n\x1b[2J y"));
+        let line = line(PLAIN, &record);
+        assert!(line.contains(r"event/a\u0020b\u000ac oABC…xyz POST /x\u000d\u000a\u001b[2J\u0020y"));
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn colour_does_not_move_the_columns() {
+        let coloured = line(Layout::Text(Look { coloured: true, ..LOOK }), &transferred());
+        assert!(coloured.contains("\x1b[32mtransfer/short-circuit\x1b[0m"));
+        let bare = ["2", "32"].iter().fold(coloured, |line, colour| line.replace(&format!("\x1b[{colour}m"), ""));
+        assert_eq!(bare.replace("\x1b[0m", ""), line(PLAIN, &transferred()));
+    }
+
+    #[test]
+    fn trouble_has_a_colour_of_its_own() {
+        let transfer = Transfer { via: Via::Rewrite, cause: Cause::Flag, account: None };
+        for (action, colour) in [
+            (Action::Forward(Cause::NoRule), ""),
+            (Action::Transfer(transfer), "\x1b[32m"),
+            (Action::Suppress, "\x1b[33m"),
+            (Action::Error(Cause::NoRoute), "\x1b[31m"),
+        ] {
+            assert_eq!(Colour::of_action(&action).sequence(), colour.as_bytes());
+        }
+        for (status, colour) in [(200, ""), (302, ""), (404, "\x1b[33m"), (502, "\x1b[31m")] {
+            assert_eq!(Colour::of_status(Some(status)).sequence(), colour.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_duration_has_four_digits_and_its_unit() {
+        for (micros, expected) in [
+            (0, "0.000ms"),
+            (9_999, "9.999ms"),
+            (10_000, "10.00ms"),
+            (99_999, "99.99ms"),
+            (999_999, "999.9ms"),
+            (1_000_000, "1.000s"),
+            (12_345_678, "12.34s"),
+            (3_600_000_000, "3600.0s"),
+        ] {
+            assert_eq!(Took(Duration::from_micros(micros)).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn lost_records_are_owned_up_to() {
+        let expected = "11-22 13:14:23.123 17 records dropped: the log could not be written fast enough\n";
+        assert_eq!(dropped_line(PLAIN, 17), expected);
+        assert!(dropped_line(PLAIN, 1).contains(" 1 record dropped: "));
     }
 }

@@ -43,7 +43,7 @@ impl<'q> Writer<'q> {
                 self.layout.dropped(orders.dropped, self.clock.stamp(Timestamp::now()), &mut batch);
             }
             self.write(&batch);
-            if orders.reopen {
+            if orders.reopen && self.queue.take_reopen() {
                 self.sink.reopen();
             }
             self.queue.answer(orders.asked);
@@ -65,7 +65,7 @@ impl<'q> Writer<'q> {
                 },
             };
         }
-        if std::mem::take(&mut self.failing) {
+        if !batch.is_empty() && std::mem::take(&mut self.failing) {
             tracing::info!("the request log is being written again");
         }
     }
@@ -83,15 +83,17 @@ impl<'q> Writer<'q> {
         }
         let line = start_of_line(batch, at);
         let at = if self.sink.take_back((at - line) as u64) { line } else { at };
-        if self.queue.is_closing() {
+        let closing = self.queue.is_closing();
+        self.queue.pause(RETRY);
+        if self.queue.take_reopen() {
+            // A new file gets the whole line.
+            return Some(if self.sink.reopen() { line } else { at });
+        }
+        if closing {
             self.queue.lost(memchr_iter(b'\n', &batch[at..]).count() as u64);
             return None;
         }
-        if !self.queue.pause(RETRY) {
-            return Some(at);
-        }
-        self.sink.reopen();
-        Some(line)
+        Some(at)
     }
 
     fn report(&mut self, error: &io::Error) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, Fields, Name, Unreadable};
+use super::fields::{Field, Fields, Name};
 use super::{Format, SUCCESS, TRANSFER, json, xml};
 
 /// A bot's reply, as far as a decision needs it.
@@ -31,18 +31,19 @@ impl<'a> BotReply<'a> {
             _ => xml::read(document(said)),
         };
         match fields {
-            // Said twice: unknown is which one WeChat would take, so the event guard takes the worse.
-            Ok(fields) if fields[Name::MsgType] == Field::Unclear && said.contains(TRANSFER) => Self::Transfer,
-            Ok(fields) => Self::of(fields),
-            Err(Unreadable::NotCallback | Unreadable::Malformed) if looks_like_transfer(said) => Self::Transfer,
-            Err(Unreadable::NotCallback | Unreadable::Malformed) => Self::Other,
+            Ok(fields) if fields[Name::MsgType] != Field::Unclear => Self::of(fields),
+            // Unknown is how WeChat would read it, so the event guard takes the worse.
+            _ if names_transfer(said) => Self::Transfer,
+            _ => Self::Other,
         }
     }
 
     fn of(mut fields: Fields<'a>) -> Self {
         match fields[Name::MsgType].value() {
             Some(msg_type) if msg_type.eq_ignore_ascii_case(TRANSFER) => Self::Transfer,
-            Some("text") => fields.take(Name::Content).into_raw().map_or(Self::Other, Self::Text),
+            Some("text") if !fields.foreign_encoding => {
+                fields.take(Name::Content).into_raw().map_or(Self::Other, Self::Text)
+            }
             _ => Self::Other,
         }
     }
@@ -50,16 +51,23 @@ impl<'a> BotReply<'a> {
 
 /// The `<xml>` document in a body, with whatever stands around it cut off.
 fn document(body: &str) -> &str {
-    let start = body.find("<xml").unwrap_or(0);
+    let start = ["<?xml", "<xml"].iter().filter_map(|opening| body.find(opening)).min().unwrap_or(0);
     let end = body.rfind("</xml>").map_or(body.len(), |at| at + "</xml>".len());
     body.get(start..end).unwrap_or(body)
 }
 
-/// Whether a reply that can not be read as XML names the transfer as its type all the same. Unknown is how
-/// WeChat would read it, so the event guard takes it for one.
-fn looks_like_transfer(body: &str) -> bool {
-    body.match_indices("<MsgType>").any(|(at, tag)| {
-        let value = body[at + tag.len()..].trim_start();
-        value.strip_prefix("<![CDATA[").unwrap_or(value).trim_start().starts_with(TRANSFER)
+/// Whether a reply that can not be read for certain names the transfer as its type somewhere.
+fn names_transfer(body: &str) -> bool {
+    body.match_indices("MsgType").any(|(at, name)| {
+        let is_closing = body[..at].ends_with('/');
+        !is_closing && starts_with_transfer(&body.as_bytes()[at + name.len()..])
     })
+}
+
+/// Whether the transfer is named before the value that starts here can be over. What may stand around it,
+/// quotes or `<![CDATA[`, is short.
+fn starts_with_transfer(text: &[u8]) -> bool {
+    let near = &text[..text.len().min(TRANSFER.len() + 64)];
+    let value = near.split(|byte| b",}/".contains(byte)).next().unwrap_or(near);
+    value.windows(TRANSFER.len()).any(|run| run.eq_ignore_ascii_case(TRANSFER.as_bytes()))
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::fields::{Fields, Name, Unreadable};
+use super::fields::{Field, Fields, Name, Unreadable, is_writable};
+use super::query::Query;
 use super::{json, xml};
 
 /// A callback, or what is not certainly one.
@@ -14,20 +15,28 @@ pub enum Inbound<'a> {
     Other(Other<'a>),
 }
 
+impl Inbound<'_> {
+    /// A callback that can be read in two ways.
+    pub fn malformed() -> Self {
+        Self::Other(Other { why: Why::Malformed, msg_type: None })
+    }
+}
+
 /// A message that a user sent: the only thing that can be handed to the customer-service desk.
 ///
 /// There is no constructor but [`open`], which works from an allow-list of message types:
 ///
 /// ```
-/// use kfgate::wechat::{Inbound, open};
+/// use kfgate::wechat::{Format, Inbound, Kind, UserMessage, open};
 /// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
 /// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
-/// assert_eq!(message.from_user(), "o1");
+/// let message: UserMessage = message.into();
+/// assert_eq!((message.kind(), message.format()), (Kind::Text, Format::Xml));
 /// ```
 ///
 /// It can not be put together by hand:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// use kfgate::wechat::{Format, Kind, UserMessage};
 /// let message = UserMessage {
 ///     kind: Kind::Text, format: Format::Xml, to: "gh_1".into(), from: "o1".into(),
@@ -37,10 +46,19 @@ pub enum Inbound<'a> {
 ///
 /// nor made from an event:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// use kfgate::wechat::{Inbound, UserMessage, open};
-/// let Inbound::Event(event) = open("<xml><MsgType>event</MsgType></xml>", None) else { panic!() };
+/// let Inbound::Event(event) = open("<xml><MsgType>event</MsgType></xml>", None) else { panic!("an event") };
 /// let message: UserMessage = event.into();
+/// ```
+///
+/// nor become another kind of message than it came as:
+///
+/// ```compile_fail,E0616
+/// use kfgate::wechat::{Inbound, Kind, open};
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
+/// let Inbound::Message(mut message) = open(body, None) else { panic!("a message") };
+/// message.kind = Kind::Image;
 /// ```
 pub struct UserMessage<'a> {
     kind: Kind,
@@ -147,9 +165,9 @@ pub struct Other<'a> {
 pub enum Why {
     /// No XML or JSON callback at all, or one without a `MsgType` (a third-party platform's push).
     NotCallback,
-    /// A callback that is broken or contradicts itself: a message type given twice, a sender missing.
+    /// A callback that is broken or contradicts itself: a type or words given twice, a sender missing.
     Malformed,
-    /// Encrypted, with nothing readable beside the ciphertext.
+    /// Encrypted, with nothing readable beside the ciphertext; or body and query differ on whether it is.
     Encrypted,
     /// A `MsgType` that is not on the list, or an `Event` beside another type than `event`.
     MsgType,
@@ -213,6 +231,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// What a Content-Type says. None unless it says JSON: any other is used for XML in practice.
+    pub fn declared(content_type: &[u8]) -> Option<Self> {
+        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is_json =
+            media_type.eq_ignore_ascii_case(b"application/json") || media_type.eq_ignore_ascii_case(b"text/json");
+        is_json.then_some(Self::Json)
+    }
+
     /// What a body starts like, behind a byte order mark and white space. None for what can be no callback.
     pub fn sniff(body: &[u8]) -> Option<Self> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -237,46 +263,23 @@ pub fn open<'a>(text: &'a str, query: Option<&str>) -> Inbound<'a> {
         Format::Json => json::read(text),
     };
     match read {
-        Ok(fields) => classify(fields, format, &Query::read(query)),
+        Ok(fields) => classify(fields, format, Query::new(query)),
         Err(Unreadable::NotCallback) => other(Why::NotCallback),
         Err(Unreadable::Malformed) => other(Why::Malformed),
     }
 }
 
-/// The parameters WeChat adds to a callback's URL, as far as they decide anything.
-#[derive(Default)]
-struct Query {
-    openids: Vec<String>,
-    aes: bool,
-    echostr: bool,
-}
-
-impl Query {
-    fn read(query: Option<&str>) -> Self {
-        let mut read = Self::default();
-        let Some(query) = query else { return read };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "openid" => read.openids.push(value.into_owned()),
-                "encrypt_type" => read.aes |= value != "raw",
-                "echostr" => read.echostr = true,
-                _ => {}
-            }
-        }
-        read
-    }
-}
-
 /// The allow-list. Whatever is not certainly a user's message leaves as an event or as [`Other`].
-fn classify<'a>(mut fields: Fields<'a>, format: Format, query: &Query) -> Inbound<'a> {
+fn classify<'a>(mut fields: Fields<'a>, format: Format, query: Query<'_>) -> Inbound<'a> {
     let msg_type = fields.take(Name::MsgType);
     let other = |why, msg_type| Inbound::Other(Other { why, msg_type });
-    if query.echostr {
+    if query.has_echostr() {
         return other(Why::NotCallback, None);
     }
-    let encrypted = !fields[Name::Encrypt].is_absent();
-    if encrypted != query.aes || (encrypted && msg_type.is_absent()) {
-        return other(Why::Encrypted, None);
+    match (is_sealed(&fields), query.is_sealed()) {
+        (Some(false), Some(false)) => {}
+        (Some(true), Some(true)) if !msg_type.is_absent() => {}
+        _ => return other(Why::Encrypted, None),
     }
     if msg_type.is_absent() {
         return other(Why::NotCallback, None);
@@ -290,9 +293,18 @@ fn classify<'a>(mut fields: Fields<'a>, format: Format, query: &Query) -> Inboun
         return other(Why::MsgType, Some(msg_type));
     }
     match user_message(fields, kind, format) {
-        Some(message) if query.openids.iter().all(|openid| *openid == message.from) => Inbound::Message(message),
+        Some(message) if query.allows_sender(&message.from) => Inbound::Message(message),
         Some(_) => other(Why::OpenidMismatch, Some(msg_type)),
         None => other(Why::Malformed, Some(msg_type)),
+    }
+}
+
+/// Whether there is ciphertext. None where that is unclear.
+fn is_sealed(fields: &Fields<'_>) -> Option<bool> {
+    match fields[Name::Encrypt] {
+        Field::Absent => Some(false),
+        Field::Given(_) => Some(true),
+        Field::Unclear => None,
     }
 }
 
@@ -306,28 +318,24 @@ fn event(mut fields: Fields<'_>) -> Event<'_> {
     }
 }
 
-/// None without a clear sender and receiver: the reply would have nowhere to go.
+/// None without a clear sender and receiver, as the reply would have nowhere to go; and where the words are
+/// given twice or hold elements, as somebody may have broken out of them.
 fn user_message(mut fields: Fields<'_>, kind: Kind, format: Format) -> Option<UserMessage<'_>> {
     let words = match kind {
-        Kind::Text => fields.take(Name::Content).into_raw(),
-        Kind::Voice => fields.take(Name::Recognition).into_raw(),
-        _ => None,
+        Kind::Text => fields.take(Name::Content),
+        Kind::Voice => fields.take(Name::Recognition),
+        _ => Field::Absent,
     };
+    if words == Field::Unclear {
+        return None;
+    }
     Some(UserMessage {
         kind,
         format,
-        to: fields.take(Name::ToUserName).into_value().filter(|name| is_user_name(name))?,
-        from: fields.take(Name::FromUserName).into_value().filter(|name| is_user_name(name))?,
+        to: fields.take(Name::ToUserName).into_value().filter(|name| is_writable(name))?,
+        from: fields.take(Name::FromUserName).into_value().filter(|name| is_writable(name))?,
         create_time: fields.take(Name::CreateTime).into_value(),
         msg_id: fields.take(Name::MsgId).into_value(),
-        words: words.filter(|_| !fields.foreign_encoding),
-    })
-}
-
-/// Whether a user name can be written back: no control characters (XML has no way to write them),
-/// nothing that was not decodable.
-fn is_user_name(name: &str) -> bool {
-    !name.chars().any(|character| {
-        character.is_control() || character == '\u{fffd}' || character == '\u{fffe}' || character == '\u{ffff}'
+        words: words.into_raw().filter(|_| !fields.foreign_encoding),
     })
 }

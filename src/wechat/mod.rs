@@ -7,11 +7,14 @@ pub mod bot_reply;
 mod fields;
 mod json;
 pub mod message;
+mod query;
 pub mod reply;
+#[cfg(test)]
+pub(crate) mod tests;
 mod xml;
 
 pub use bot_reply::BotReply;
-pub use fields::{Field, Fields, Name, Unreadable};
+pub use fields::{Field, Fields, Name, Unreadable, is_writable};
 pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open};
 pub use reply::TransferReply;
 

@@ -5,7 +5,7 @@ use super::message::{Format, UserMessage};
 
 /// The answer that makes WeChat hand the message just received to the desk.
 ///
-/// The one constructor takes a user's message, so that no event can be answered with it:
+/// The one constructor takes a user's message:
 ///
 /// ```
 /// use kfgate::wechat::{Inbound, TransferReply, open};
@@ -15,15 +15,41 @@ use super::message::{Format, UserMessage};
 /// assert!(reply.starts_with("<xml><ToUserName><![CDATA[o1]]></ToUserName>"));
 /// ```
 ///
-/// ```compile_fail
+/// so that no event can be answered with it:
+///
+/// ```compile_fail,E0308
 /// use kfgate::wechat::{Inbound, TransferReply, open};
-/// let body = "<xml><MsgType>event</MsgType></xml>";
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>event</MsgType></xml>";
 /// let Inbound::Event(event) = open(body, None) else { panic!("an event") };
 /// let reply = TransferReply::answering(&event).render(1_400_000_000);
 /// ```
 ///
-/// ```compile_fail
-/// let reply = kfgate::wechat::TransferReply::default();
+/// It does not come from nothing, nor is it put together by hand, nor read from somewhere:
+///
+/// ```compile_fail,E0277
+/// fn from_nothing<T: Default>() {}
+/// from_nothing::<kfgate::wechat::TransferReply>();
+/// ```
+///
+/// ```compile_fail,E0451
+/// use kfgate::wechat::{Inbound, TransferReply, open};
+/// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
+/// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
+/// let reply = TransferReply { message: &message, account: None };
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn read<'d, T: serde::Deserialize<'d>>() {}
+/// read::<kfgate::wechat::TransferReply>();
+/// ```
+///
+/// as these do:
+///
+/// ```
+/// fn from_nothing<T: Default>() {}
+/// fn read<'d, T: serde::Deserialize<'d>>() {}
+/// from_nothing::<kfgate::policy::Policy>();
+/// read::<String>();
 /// ```
 #[derive(Debug)]
 pub struct TransferReply<'m> {

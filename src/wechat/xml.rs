@@ -15,6 +15,8 @@ use super::fields::{Fields, Name, Unreadable};
 pub(super) fn read(text: &str) -> Result<Fields<'_>, Unreadable> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
+    // Where a comment with `--` inside it ends is what two readers disagree on.
+    reader.config_mut().check_comments = true;
     let mut document = Document::default();
     loop {
         match reader.read_event() {
@@ -51,9 +53,10 @@ impl<'a> Document<'a> {
             }
             Event::End(_) => self.end(),
             Event::Text(text) => return self.text(text.into_inner()),
+            Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => return Err(self.broken()),
             Event::CData(text) => self.append(text.into_inner()),
             Event::GeneralRef(reference) => self.reference(&reference),
-            Event::Decl(declaration) => self.fields.foreign_encoding = is_foreign(&declaration),
+            Event::Decl(declaration) => self.fields.foreign_encoding |= is_foreign(&declaration),
             // An entity could spell "event" in a way that we do not see: no decision on such a document.
             Event::DocType(_) => return Err(Unreadable::Malformed),
             Event::Comment(_) | Event::PI(_) | Event::Eof => {}

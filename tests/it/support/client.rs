@@ -61,7 +61,7 @@ impl Client {
         loop {
             let mut reply = self.head();
             match reply.status() {
-                101..200 | 100 => {}
+                100..200 => {}
                 204 | 304 => return reply,
                 _ => {
                     self.try_body(&mut reply).expect("a whole body");

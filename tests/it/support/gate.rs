@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kfgate::config::parse;
-use kfgate::proxy::{Stop, bind, serve};
+use kfgate::proxy::{Listener, Stop, bind, serve};
 use kfgate::state::Live;
 use kfgate::telemetry::RequestLog;
 use serde_json::Value;
@@ -21,7 +21,8 @@ use super::{Bot, Client, Message, PATIENCE, eventually};
 
 /// A configuration that is being written.
 pub(crate) struct Setup {
-    top: String,
+    /// Its lines outside of any table.
+    top: Vec<String>,
     log: String,
     limits: String,
     routes: Vec<String>,
@@ -41,7 +42,7 @@ impl Setup {
 
     pub(crate) fn empty() -> Self {
         Self {
-            top: "admin = \"off\"\nworkers = 1\n".to_owned(),
+            top: vec!["admin = \"off\"".to_owned(), "workers = 1".to_owned()],
             log: "[log]\npath = \"requests.log\"\n".to_owned(),
             limits: "[limits]\n".to_owned(),
             routes: Vec::new(),
@@ -49,13 +50,12 @@ impl Setup {
         }
     }
 
-    /// Adds to the top of the file.
+    /// Adds to the top of the file, or replaces what stands there.
     pub(crate) fn top(mut self, lines: &str) -> Self {
         for line in lines.lines() {
-            // A key stands there once.
-            let key = line.split(' ').next().unwrap_or_default().to_owned();
-            self.top = self.top.lines().filter(|old| !old.starts_with(&key)).map(|old| format!("{old}\n")).collect();
-            let _ = writeln!(self.top, "{line}");
+            let key = line.split(' ').next().unwrap_or_default();
+            self.top.retain(|old| !old.starts_with(key));
+            self.top.push(line.to_owned());
         }
         self
     }
@@ -94,8 +94,9 @@ impl Setup {
 
     fn text(&self, listen: &str) -> String {
         let Self { top, log, limits, routes, .. } = self;
-        let listen = if top.contains("listen =") { String::new() } else { format!("listen = [\"{listen}\"]\n") };
-        format!("{listen}{top}{log}{limits}{}", routes.concat())
+        let is_given = top.iter().any(|line| line.starts_with("listen"));
+        let listen = if is_given { String::new() } else { format!("listen = [\"{listen}\"]") };
+        format!("{listen}\n{}\n{log}{limits}{}", top.join("\n"), routes.concat())
     }
 
     pub(crate) fn start(self) -> Gate {
@@ -104,7 +105,7 @@ impl Setup {
         let loaded = parse(&text, &file).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         let config = loaded.config;
         let listeners: Vec<_> = config.listen.iter().map(|listen| bind(listen).expect("a free port")).collect();
-        let port = listeners.iter().find_map(|listener| listener.local_addr()).map_or(0, |address| address.port());
+        let port = listeners.iter().find_map(Listener::local_addr).map_or(0, |address| address.port());
         let log = RequestLog::open(&config.log).expect("a log");
         let (stop, stopped) = watch::channel(Stop::Never);
         let live = Arc::new(Live::new(config));

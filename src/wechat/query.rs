@@ -1,0 +1,38 @@
+use std::borrow::Cow;
+
+/// A request's raw query string, read for the parameters that WeChat adds to a callback's URL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<'q>(&'q str);
+
+impl<'q> Query<'q> {
+    pub(super) fn new(query: Option<&'q str>) -> Self {
+        Self(query.unwrap_or_default())
+    }
+
+    /// Whether this is WeChat's check of the URL, which carries no callback.
+    pub(super) fn has_echostr(self) -> bool {
+        self.values("echostr").next().is_some()
+    }
+
+    /// Whether nobody else than this sender is named as the `openid`.
+    pub(super) fn allows_sender(self, from: &str) -> bool {
+        self.values("openid").all(|openid| openid == from)
+    }
+
+    /// Whether the body should hold ciphertext. None where that is unknown: an `encrypt_type` that does not
+    /// exist, or two that differ.
+    pub(super) fn is_sealed(self) -> Option<bool> {
+        let mut said = self.values("encrypt_type").map(|value| match &*value {
+            "aes" => Some(true),
+            "raw" => Some(false),
+            _ => None,
+        });
+        let first = said.next().unwrap_or(Some(false))?;
+        said.all(|next| next == Some(first)).then_some(first)
+    }
+
+    /// All values of a parameter; copied only where there is something to decode.
+    fn values(self, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
+        form_urlencoded::parse(self.0.as_bytes()).filter(move |(given, _)| given == name).map(|(_, value)| value)
+    }
+}
