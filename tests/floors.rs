@@ -1,5 +1,7 @@
 //! The architecture, as a test: folders are floors, and imports go down only.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -181,10 +183,15 @@ fn no_test_is_ignored() {
 fn the_transfer_is_written_in_one_place() {
     let name = concat!("transfer_customer", "_service");
     let mut written = Vec::new();
+    let is_test =
+        |file: &PathBuf| file.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")));
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        if is_test(&file) {
+            continue;
+        }
         let lines = code_of(&file);
         // What a module's own tests compare with is not what it says.
-        let tests = lines.iter().position(|line| line.code.contains("#[cfg(test)]")).unwrap_or(lines.len());
+        let tests = lines.iter().position(|line| line.code.starts_with("mod tests {")).unwrap_or(lines.len());
         written.extend(lines.into_iter().take(tests).filter(|line| line.code.contains(name)));
     }
     let [line] = &written[..] else {

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::entry::Entry;
+use super::header::strip_trailers;
 use super::upstream::Lease;
 
 /// A body for the bot: what has been read of the client's, and what has not.
@@ -20,6 +21,8 @@ pub(super) struct RequestBody {
     /// What stood behind a body that has been read whole.
     trailers: Option<HeaderMap>,
     rest: Option<Incoming>,
+    /// The route's flag, which has no place in trailers.
+    flag: Option<HeaderName>,
     /// Bytes that have come from `rest`.
     received: Rc<Cell<u64>>,
 }
@@ -29,14 +32,23 @@ impl RequestBody {
         Self { first: Some(bytes).filter(|bytes| !bytes.is_empty()), ..Self::default() }
     }
 
-    pub(super) fn with_trailers(self, trailers: Option<HeaderMap>) -> Self {
+    /// What has been read whole, with what stood behind it.
+    pub(super) fn with_trailers(self, mut trailers: Option<HeaderMap>, flag: &HeaderName) -> Self {
+        if let Some(trailers) = &mut trailers {
+            strip_trailers(trailers, flag);
+        }
         Self { trailers, ..self }
     }
 
     /// What has been read, followed by what has not; `received` counts both.
-    pub(super) fn followed_by(self, rest: Incoming, received: Rc<Cell<u64>>) -> Self {
+    pub(super) fn followed_by(self, rest: Incoming, flag: HeaderName, received: Rc<Cell<u64>>) -> Self {
         received.set(self.first.as_ref().map_or(0, |bytes| bytes.len() as u64));
-        Self { rest: Some(rest), received, ..self }
+        Self { rest: Some(rest), flag: Some(flag), received, ..self }
+    }
+
+    /// Counts what has come from the client while the body is sent.
+    pub(super) fn received(&self) -> Rc<Cell<u64>> {
+        self.received.clone()
     }
 
     /// The same body once more, if none of it has to come from the client.
@@ -57,11 +69,14 @@ impl Body for RequestBody {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
         };
-        let poll = Pin::new(rest).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &poll
-            && let Some(data) = frame.data_ref()
-        {
-            self.received.set(self.received.get() + data.len() as u64);
+        let mut poll = Pin::new(rest).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut poll {
+            if let (Some(trailers), Some(flag)) = (frame.trailers_mut(), &self.flag) {
+                strip_trailers(trailers, flag);
+            }
+            if let Some(data) = frame.data_ref() {
+                self.received.set(self.received.get() + data.len() as u64);
+            }
         }
         poll
     }

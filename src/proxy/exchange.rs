@@ -49,7 +49,7 @@ impl Exchange {
         rest: Incoming,
         cause: Cause,
     ) -> Response<Outgoing> {
-        let body = first.followed_by(rest, self.entry.streamed.clone());
+        let body = first.followed_by(rest, self.route().flag_header.clone(), self.entry.streamed.clone());
         if body.size_hint().exact().is_none() {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -69,7 +69,7 @@ impl Exchange {
         let text = String::from_utf8_lossy(&body);
         let inbound = open_as(declared, &text, parts.uri.query());
         self.entry.note(&inbound);
-        let body = RequestBody::whole(body.clone()).with_trailers(trailers);
+        let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
         let request = Box::new(Request::from_parts(parts, body));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,

@@ -67,6 +67,16 @@ pub(super) fn strip_twins(headers: &mut HeaderMap, flag: &HeaderName) {
     }
 }
 
+/// Removes the gate's own names, and what reads like them, from a request's trailers: some servers merge
+/// trailers into the headers.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap, flag: &HeaderName) {
+    let is_own = |name: &&HeaderName| *name == flag || *name == REQUEST_ID || name.as_str().starts_with("x-forwarded-");
+    let own: Vec<_> = trailers.keys().filter(|name| is_own(name) || is_twin(name, flag)).cloned().collect();
+    for name in own {
+        trailers.remove(name);
+    }
+}
+
 fn is_twin(name: &HeaderName, flag: &HeaderName) -> bool {
     let folded = name.as_str().replace('_', "-");
     let is_ours = folded.starts_with("x-forwarded-") || folded == REQUEST_ID.as_str();

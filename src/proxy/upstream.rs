@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_local;
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
 use super::body::{Leased, RequestBody};
@@ -201,7 +202,9 @@ impl Pool {
         limits: &Limits,
     ) -> Result<Response<Leased>, Failed> {
         connection.heard.set(false);
-        match timeout(limits.upstream_timeout, connection.sender.try_send_request(*request)).await {
+        let received = request.body().received();
+        let sending = pin!(connection.sender.try_send_request(*request));
+        match unless_stuck(limits.upstream_timeout, &received, sending).await {
             Err(_) => Err(Failed { error: UpstreamError::Timeout, unsent: None, unheard: false }),
             Ok(Err(mut failed)) => {
                 let (unsent, unheard) = (failed.take_message().map(Box::new), !connection.heard.get());
@@ -275,6 +278,21 @@ impl Drop for Lease {
         // One whose answer was not read to its end is closed by hyper, and found out when it is taken.
         if let Some(connection) = self.connection.take().filter(|connection| !connection.sender.is_closed()) {
             self.pool.give_back(connection);
+        }
+    }
+}
+
+/// Waits for `limit`, and begins anew as long as a client's body is still coming: its time is not the bot's.
+async fn unless_stuck<F: Future>(
+    limit: Duration,
+    received: &Cell<u64>,
+    mut work: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
+    loop {
+        let before = received.get();
+        match timeout(limit, work.as_mut()).await {
+            Err(_) if received.get() != before => {}
+            outcome => return outcome,
         }
     }
 }

@@ -240,3 +240,71 @@ fn sixty_four_mebibytes_come_back_as_they_went() {
     assert!(answer.body == body);
     gate.record().is("forward", "too-large").has(json!({"bytes_in": SIZE, "bytes_out": SIZE}));
 }
+
+/// `upstream_timeout` is the bot's to spend, not the client's.
+#[test]
+fn a_slow_upload_is_not_a_slow_bot() {
+    let bot = Bot::answering(|request| ok(&request.body));
+    let gate = Setup::before(&bot).limits("upstream_timeout = \"200ms\"").start();
+    for method in ["PUT", "POST"] {
+        let mut client = gate.connect();
+        client.send(format!("{method} /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"));
+        for _ in 0..10 {
+            thread::sleep(std::time::Duration::from_millis(60));
+            client.send("x");
+        }
+        client.reply().is(200, "xxxxxxxxxx");
+    }
+}
+
+#[test]
+fn an_early_answer_reaches_a_client_that_is_still_sending() {
+    let bot = Bot::with(|talk| {
+        talk.head()?;
+        talk.send(crate::support::wire::reply("413 Too Large", "", "no"))?;
+        talk.wait_for_close();
+        Ok(())
+    });
+    let gate = Gate::before(&bot);
+    let mut client = gate.connect();
+    let mut sender = client.sender();
+    let sending = thread::spawn(move || {
+        let _ = sender.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
+        let block = vec![b'x'; 1 << 16];
+        while sender.write_all(&block).is_ok() {}
+    });
+    client.reply().is(413, "no");
+    drop(client);
+    sending.join().unwrap();
+}
+
+#[test]
+fn memory_does_not_grow_with_a_client_that_does_not_read() {
+    let bot = Bot::with(|talk| {
+        while talk.request()?.is_some() {
+            talk.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 200 << 20))?;
+            let block = vec![b'x'; 1 << 16];
+            for _ in 0..200 << 4 {
+                talk.send(&block)?;
+            }
+        }
+        Ok(())
+    });
+    let gate = Setup::before(&bot).spawn();
+    gate.connect().send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").head();
+    let before = gate.peak_memory();
+    let mut silent = gate.connect();
+    silent.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // And one that sends request after request.
+    let flooding = gate.connect();
+    let mut sender = flooding.sender();
+    sender.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let many = "GET /many HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    for _ in 0..1000 {
+        if sender.write_all(many.as_bytes()).is_err() {
+            break;
+        }
+    }
+    let grown = gate.peak_memory() - before;
+    assert!(grown < 6 << 20, "by {} KiB", grown >> 10);
+}

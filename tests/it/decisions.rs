@@ -14,8 +14,8 @@ use crate::support::{Bot, Gate, Message, Setup, event, ok, post, text};
 const CATCH_ALL: &str = "name = \"all\"\non = \"message\"\ntypes = [\"text\", \"image\", \"voice\", \"video\", \"shortvideo\", \"location\", \"link\", \"miniprogrampage\"]\n";
 
 fn flagged(values: &[&str]) -> Bot {
-    let headers: String = values.iter().map(|value| format!("X-Kf-Transfer: {value}\r\n")).collect();
-    Bot::saying(bot_reply(&headers, &says("hm")))
+    let headers: Vec<_> = values.iter().map(|value| format!("X-Kf-Transfer: {value}\r\n")).collect();
+    Bot::saying(bot_reply(&headers.concat(), &says("hm")))
 }
 
 fn rule(bot: &Bot, lines: &str) -> Gate {

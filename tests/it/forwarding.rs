@@ -168,6 +168,17 @@ fn a_client_that_says_close_is_answered_and_closed() {
 }
 
 #[test]
+fn nothing_is_served_behind_a_request_that_says_close() {
+    let bot = Bot::answering(|request| ok(request.target()));
+    let gate = Gate::before(&bot);
+    let mut client = gate.connect();
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.reply().is(200, "/1");
+    client.is_closed();
+    assert_eq!(bot.request().target(), "/1");
+}
+
+#[test]
 fn a_bot_that_closes_does_not_close_the_client() {
     let bot = Bot::saying_and_closing(reply("200 OK", "Connection: close\r\n", "hello"));
     let gate = Gate::before(&bot);

@@ -80,7 +80,7 @@ fn repeated_headers_keep_their_order_and_stay_apart() {
 
 #[test]
 fn as_many_headers_pass_as_the_http_library_reads() {
-    let many: String = (0..90).map(|number| format!("X-{number}: {number}\r\n")).collect();
+    let many = (0..90).map(|number| format!("X-{number}: {number}\r\n")).collect::<Vec<_>>().concat();
     let bot = Bot::saying(reply("200 OK", &many, "hi"));
     let gate = Gate::before(&bot);
     let answer = gate.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"));
@@ -159,6 +159,23 @@ fn trailers_pass_behind_a_body_that_looks_like_a_callback() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n";
     gate.ask([head.as_bytes(), &chunked(&[b"{\"a\":1}"], "X-Sum: abc\r\n")].concat()).is(200, "hello");
     assert_eq!(bot.request().trailers, [("X-Sum".to_owned(), "abc".to_owned())]);
+}
+
+#[test]
+fn what_the_gate_says_of_a_client_can_not_be_said_again_in_trailers() {
+    let bot = Bot::saying(ok("hello"));
+    let gate = Setup::before(&bot).top(UNTRUSTED).start();
+    // Two ways through the gate.
+    for (method, body) in [("PUT", "streamed"), ("POST", "<xml></xml>")] {
+        let head = format!(
+            "{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: X-Kf-Transfer, X-Forwarded-For, X-Request-Id, X_Forwarded_For, X-Sum\r\n\r\n"
+        );
+        let trailers = "X-Kf-Transfer: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-Id: a\r\nX_Forwarded_For: 6.6.6.6\r\nX-Sum: b\r\n";
+        gate.ask([head.as_bytes(), &chunked(&[body.as_bytes()], trailers)].concat()).is(200, "hello");
+        let seen = bot.requests().pop().unwrap();
+        assert_eq!(seen.trailers, [("X-Sum".to_owned(), "b".to_owned())]);
+    }
 }
 
 #[test]

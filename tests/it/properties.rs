@@ -186,7 +186,7 @@ fn mutation() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn no_change_to_an_event_makes_it_a_message() {
-    let outcome = runner(20_000).run(&mutation(), |body| {
+    let outcome = runner(6000).run(&mutation(), |body| {
         let text = String::from_utf8_lossy(&body);
         let inbound = open(&text, None);
         prop_assert!(!matches!(inbound, Inbound::Message(_)), "{inbound:?}");

@@ -176,8 +176,12 @@ fn requests_at_the_same_time_have_connections_of_their_own() {
     });
     let gate = Gate::before(&bot);
     let mut clients: Vec<_> = (0..8).map(|_| gate.connect()).collect();
-    clients.iter_mut().for_each(|client| drop(client.send(GET)));
-    clients.iter_mut().for_each(|client| client.reply().is(200, "hello"));
+    for client in &mut clients {
+        client.send(GET);
+    }
+    for client in &mut clients {
+        client.reply().is(200, "hello");
+    }
     assert_eq!(bot.connections(), 8);
 }
 

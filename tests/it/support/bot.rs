@@ -15,9 +15,9 @@ use super::wire::{self, Message};
 use super::{PATIENCE, eventually};
 
 /// Where nobody listens: an address of this machine that no other test uses, with a port that is not given out.
-pub const DEAD: &str = "http://127.99.99.99:1";
+pub(crate) const DEAD: &str = "http://127.99.99.99:1";
 
-pub struct Bot {
+pub(crate) struct Bot {
     door: Door,
     seen: Arc<Seen>,
 }
@@ -36,7 +36,7 @@ struct Seen {
 }
 
 /// A connection of a bot.
-pub trait Wire: Read + Write + Send {
+pub(crate) trait Wire: Read + Write + Send {
     fn close(&mut self);
 }
 
@@ -53,16 +53,16 @@ impl Wire for UnixStream {
 }
 
 /// What one side of a connection to a bot does: reads requests, sends bytes.
-pub struct Talk {
+pub(crate) struct Talk {
     stream: BufReader<Box<dyn Wire>>,
     /// The number of this connection, from 1.
-    pub connection: usize,
+    pub(crate) connection: usize,
     seen: Arc<Seen>,
 }
 
 impl Talk {
     /// The next request, whole. None when the gate has closed the connection.
-    pub fn request(&mut self) -> io::Result<Option<Message>> {
+    pub(crate) fn request(&mut self) -> io::Result<Option<Message>> {
         let Some(mut request) = wire::read_head(&mut self.stream)? else { return Ok(None) };
         request.connection = self.connection;
         wire::read_body(&mut self.stream, &mut request, false)?;
@@ -71,7 +71,7 @@ impl Talk {
     }
 
     /// The head of the next request alone; it is remembered without a body.
-    pub fn head(&mut self) -> io::Result<Option<Message>> {
+    pub(crate) fn head(&mut self) -> io::Result<Option<Message>> {
         let Some(mut request) = wire::read_head(&mut self.stream)? else { return Ok(None) };
         request.connection = self.connection;
         self.seen.requests.lock().unwrap().push(request.clone());
@@ -79,24 +79,24 @@ impl Talk {
     }
 
     /// The body of a request whose head has been read.
-    pub fn body(&mut self, mut request: Message) -> io::Result<Message> {
+    pub(crate) fn body(&mut self, mut request: Message) -> io::Result<Message> {
         wire::read_body(&mut self.stream, &mut request, false)?;
         Ok(request)
     }
 
     /// Reads so many bytes, and keeps none.
-    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.stream.by_ref().take(bytes), &mut io::sink())?;
         if skipped == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes.as_ref())?;
         self.stream.get_mut().flush()
     }
 
     /// Waits until the gate closes the connection, or breaks it.
-    pub fn wait_for_close(&mut self) {
+    pub(crate) fn wait_for_close(&mut self) {
         while self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
             let length = self.stream.buffer().len();
             self.stream.consume(length);
@@ -106,7 +106,7 @@ impl Talk {
 
 impl Bot {
     /// A bot that treats each connection like this.
-    pub fn with(talk: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(crate) fn with(talk: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let accept = move || {
@@ -120,7 +120,7 @@ impl Bot {
     }
 
     /// The same on a unix socket.
-    pub fn on_unix_socket(talk: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(crate) fn on_unix_socket(talk: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let dir = TempDir::new().expect("a folder");
         let path = dir.path().join("bot.sock");
         let listener = UnixListener::bind(&path).expect("a socket");
@@ -133,7 +133,7 @@ impl Bot {
     }
 
     /// The same over TLS.
-    pub fn over_tls(
+    pub(crate) fn over_tls(
         tls: Arc<rustls::ServerConfig>,
         talk: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -149,13 +149,13 @@ impl Bot {
     }
 
     /// A bot that answers every request with these bytes.
-    pub fn saying(reply: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn saying(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::answering(move |_| reply.clone())
     }
 
     /// A bot that answers each request with the bytes this makes of it.
-    pub fn answering(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::with(move |talk| {
             while let Some(request) = talk.request()? {
                 talk.send(answer(&request))?;
@@ -165,7 +165,7 @@ impl Bot {
     }
 
     /// A bot that sends these bytes in answer to every request, and closes the connection.
-    pub fn saying_and_closing(reply: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn saying_and_closing(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::with(move |talk| match talk.request()? {
             Some(_) => talk.send(&reply),
@@ -174,7 +174,7 @@ impl Bot {
     }
 
     /// A bot that takes so long for each answer.
-    pub fn slow(delay: Duration, reply: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn slow(delay: Duration, reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::answering(move |_| {
             thread::sleep(delay);
@@ -183,14 +183,14 @@ impl Bot {
     }
 
     /// As an upstream in a configuration.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match &self.door {
             Door::Tcp(address) => format!("http://{address}"),
             Door::Unix(path, _) => format!("unix:{}", path.display()),
         }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match &self.door {
             Door::Tcp(address) => address.port(),
             Door::Unix(..) => panic!("a unix socket has no port"),
@@ -198,36 +198,36 @@ impl Bot {
     }
 
     /// What it was asked so far.
-    pub fn requests(&self) -> Vec<Message> {
+    pub(crate) fn requests(&self) -> Vec<Message> {
         self.seen.requests.lock().unwrap().clone()
     }
 
-    pub fn was_not_asked(&self) -> bool {
+    pub(crate) fn was_not_asked(&self) -> bool {
         self.seen.requests.lock().unwrap().is_empty()
     }
 
     /// The one request it was asked.
     #[track_caller]
-    pub fn request(&self) -> Message {
+    pub(crate) fn request(&self) -> Message {
         let mut requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
         requests.remove(0)
     }
 
     #[track_caller]
-    pub fn wait_for_requests(&self, count: usize) -> Vec<Message> {
+    pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<Message> {
         eventually("the bot is asked", || (self.seen.requests.lock().unwrap().len() >= count).then_some(()));
         self.requests()
     }
 
     /// How many connections were opened to it.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         *self.seen.connections.lock().unwrap()
     }
 
     /// Waits until so many connections have ended.
     #[track_caller]
-    pub fn wait_for_ends(&self, count: usize) {
+    pub(crate) fn wait_for_ends(&self, count: usize) {
         eventually("the connections to the bot end", || (*self.seen.ended.lock().unwrap() >= count).then_some(()));
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::wire::{self, Message};
 use super::{PATIENCE, shown};
 
-pub struct Client {
+pub(crate) struct Client {
     stream: BufReader<Socket>,
 }
 
@@ -27,7 +27,7 @@ impl Read for Socket {
 }
 
 impl Client {
-    pub fn connect(port: u16) -> Self {
+    pub(crate) fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gate listens");
         stream.set_nodelay(true).expect("an option");
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
@@ -35,20 +35,20 @@ impl Client {
         Self { stream: BufReader::new(Socket::Tcp(stream)) }
     }
 
-    pub fn connect_unix(path: &Path) -> Self {
+    pub(crate) fn connect_unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).expect("the gate listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
         Self { stream: BufReader::new(Socket::Unix(stream)) }
     }
 
     #[track_caller]
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.try_send(bytes).expect("the gate takes what is sent");
         self
     }
 
     /// Sends what may be cut off: the gate may have refused already.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         match self.stream.get_mut() {
             Socket::Tcp(stream) => stream.write_all(bytes.as_ref()),
             Socket::Unix(stream) => stream.write_all(bytes.as_ref()),
@@ -57,11 +57,11 @@ impl Client {
 
     /// The next response, whole, to any request but HEAD. Interim ones are passed over.
     #[track_caller]
-    pub fn reply(&mut self) -> Message {
+    pub(crate) fn reply(&mut self) -> Message {
         loop {
             let mut reply = self.head();
             match reply.status() {
-                101..200 | 100 => {}
+                100..200 => {}
                 204 | 304 => return reply,
                 _ => {
                     self.try_body(&mut reply).expect("a whole body");
@@ -73,19 +73,19 @@ impl Client {
 
     /// The head of the next response, which may be an interim one.
     #[track_caller]
-    pub fn head(&mut self) -> Message {
+    pub(crate) fn head(&mut self) -> Message {
         let head = wire::read_head(&mut self.stream).expect("a response");
         head.expect("a response, and the connection was closed instead")
     }
 
     /// Reads the body of a response whose head has been read.
-    pub fn try_body(&mut self, reply: &mut Message) -> io::Result<()> {
+    pub(crate) fn try_body(&mut self, reply: &mut Message) -> io::Result<()> {
         wire::read_body(&mut self.stream, reply, true)
     }
 
     /// Reads exactly so many bytes.
     #[track_caller]
-    pub fn read(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).expect("more bytes");
         bytes
@@ -93,14 +93,14 @@ impl Client {
 
     /// Reads so many bytes, and keeps none.
     #[track_caller]
-    pub fn skip(&mut self, count: u64) {
+    pub(crate) fn skip(&mut self, count: u64) {
         let skipped = io::copy(&mut self.stream.by_ref().take(count), &mut io::sink()).expect("more bytes");
         assert_eq!(skipped, count);
     }
 
     /// The gate has closed the connection, and nothing more has come.
     #[track_caller]
-    pub fn is_closed(&mut self) {
+    pub(crate) fn is_closed(&mut self) {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
             Ok(_) => {}
@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// The gate has ended the connection, whatever came before.
-    pub fn ended(&mut self) -> Vec<u8> {
+    pub(crate) fn ended(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         while let Ok(bytes) = self.stream.fill_buf()
             && !bytes.is_empty()
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// Says that nothing more will be sent.
-    pub fn finish(&mut self) -> &mut Self {
+    pub(crate) fn finish(&mut self) -> &mut Self {
         let done = match self.stream.get_mut() {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Another handle, to send while this one reads.
-    pub fn sender(&self) -> TcpStream {
+    pub(crate) fn sender(&self) -> TcpStream {
         match self.stream.get_ref() {
             Socket::Tcp(stream) => stream.try_clone().expect("a handle"),
             Socket::Unix(_) => panic!("over TCP only"),

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kfgate::config::parse;
-use kfgate::proxy::{Stop, bind, serve};
+use kfgate::proxy::{Listener, Stop, bind, serve};
 use kfgate::state::Live;
 use kfgate::telemetry::RequestLog;
 use serde_json::Value;
@@ -20,8 +20,9 @@ use super::process::Process;
 use super::{Bot, Client, Message, PATIENCE, eventually};
 
 /// A configuration that is being written.
-pub struct Setup {
-    top: String,
+pub(crate) struct Setup {
+    /// Its lines outside of any table.
+    top: Vec<String>,
     log: String,
     limits: String,
     routes: Vec<String>,
@@ -30,18 +31,18 @@ pub struct Setup {
 
 impl Setup {
     /// One route named `bot`, for everything, to this bot.
-    pub fn before(bot: &Bot) -> Self {
+    pub(crate) fn before(bot: &Bot) -> Self {
         Self::to(&bot.url())
     }
 
     /// The same, to this upstream.
-    pub fn to(upstream: &str) -> Self {
+    pub(crate) fn to(upstream: &str) -> Self {
         Self::empty().and_route("bot", upstream, "")
     }
 
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
-            top: "admin = \"off\"\nworkers = 1\n".to_owned(),
+            top: vec!["admin = \"off\"".to_owned(), "workers = 1".to_owned()],
             log: "[log]\npath = \"requests.log\"\n".to_owned(),
             limits: "[limits]\n".to_owned(),
             routes: Vec::new(),
@@ -49,62 +50,62 @@ impl Setup {
         }
     }
 
-    /// Adds to the top of the file.
-    pub fn top(mut self, lines: &str) -> Self {
+    /// Adds to the top of the file, or replaces what stands there.
+    pub(crate) fn top(mut self, lines: &str) -> Self {
         for line in lines.lines() {
-            // A key stands there once.
-            let key = line.split(' ').next().unwrap_or_default().to_owned();
-            self.top = self.top.lines().filter(|old| !old.starts_with(&key)).map(|old| format!("{old}\n")).collect();
-            let _ = writeln!(self.top, "{line}");
+            let key = line.split(' ').next().unwrap_or_default();
+            self.top.retain(|old| !old.starts_with(key));
+            self.top.push(line.to_owned());
         }
         self
     }
 
-    pub fn limits(mut self, lines: &str) -> Self {
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
         let _ = writeln!(self.limits, "{lines}");
         self
     }
 
     /// Replaces what stands under `[log]`.
-    pub fn log(mut self, lines: &str) -> Self {
+    pub(crate) fn log(mut self, lines: &str) -> Self {
         self.log = format!("[log]\n{lines}\n");
         self
     }
 
     /// Adds to the last route: its own keys before its rules.
-    pub fn route(mut self, lines: &str) -> Self {
+    pub(crate) fn route(mut self, lines: &str) -> Self {
         let _ = writeln!(self.routes.last_mut().expect("a route"), "{lines}");
         self
     }
 
     /// Adds a rule to the last route.
-    pub fn rule(self, lines: &str) -> Self {
+    pub(crate) fn rule(self, lines: &str) -> Self {
         self.route(&format!("[[route.rule]]\n{lines}"))
     }
 
-    pub fn and_route(mut self, name: &str, upstream: &str, lines: &str) -> Self {
+    pub(crate) fn and_route(mut self, name: &str, upstream: &str, lines: &str) -> Self {
         self.routes.push(format!("[[route]]\nname = \"{name}\"\nupstream = \"{upstream}\"\n{lines}\n"));
         self
     }
 
     /// The folder that paths in the file are relative to.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     fn text(&self, listen: &str) -> String {
         let Self { top, log, limits, routes, .. } = self;
-        let listen = if top.contains("listen =") { String::new() } else { format!("listen = [\"{listen}\"]\n") };
-        format!("{listen}{top}{log}{limits}{}", routes.concat())
+        let is_given = top.iter().any(|line| line.starts_with("listen"));
+        let listen = if is_given { String::new() } else { format!("listen = [\"{listen}\"]") };
+        format!("{listen}\n{}\n{log}{limits}{}", top.join("\n"), routes.concat())
     }
 
-    pub fn start(self) -> Gate {
+    pub(crate) fn start(self) -> Gate {
         let file = self.dir.path().join("kfgate.toml");
         let text = self.text("127.0.0.1:0");
         let loaded = parse(&text, &file).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         let config = loaded.config;
         let listeners: Vec<_> = config.listen.iter().map(|listen| bind(listen).expect("a free port")).collect();
-        let port = listeners.iter().find_map(|listener| listener.local_addr()).map_or(0, |address| address.port());
+        let port = listeners.iter().find_map(Listener::local_addr).map_or(0, |address| address.port());
         let log = RequestLog::open(&config.log).expect("a log");
         let (stop, stopped) = watch::channel(Stop::Never);
         let live = Arc::new(Live::new(config));
@@ -114,15 +115,15 @@ impl Setup {
     }
 
     /// Starts the real program, and waits until it listens.
-    pub fn spawn(self) -> Process {
+    pub(crate) fn spawn(self) -> Process {
         let text = self.text("127.0.0.1:0");
         fs::write(self.dir.path().join("kfgate.toml"), text).expect("a file");
         Process::run(self.dir)
     }
 }
 
-pub struct Gate {
-    pub port: u16,
+pub(crate) struct Gate {
+    pub(crate) port: u16,
     stop: watch::Sender<Stop>,
     thread: Option<JoinHandle<()>>,
     log: RequestLog,
@@ -132,21 +133,21 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn before(bot: &Bot) -> Self {
+    pub(crate) fn before(bot: &Bot) -> Self {
         Setup::before(bot).start()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.port)
     }
 
     /// The answer to this request, over a connection of its own.
     #[track_caller]
-    pub fn ask(&self, request: impl AsRef<[u8]>) -> Message {
+    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Message {
         let mut client = self.connect();
         client.send(request);
         client.reply()
@@ -154,7 +155,7 @@ impl Gate {
 
     /// All records, as soon as there are so many.
     #[track_caller]
-    pub fn records(&self, count: usize) -> Vec<Value> {
+    pub(crate) fn records(&self, count: usize) -> Vec<Value> {
         eventually("the records are written", || {
             self.log.flush(PATIENCE);
             let lines = self.log_text();
@@ -166,28 +167,28 @@ impl Gate {
 
     /// The next record that no test has looked at.
     #[track_caller]
-    pub fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         let read = self.read.fetch_add(1, Ordering::Relaxed);
         Record(self.records(read + 1).swap_remove(read))
     }
 
-    pub fn log_text(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         fs::read_to_string(self.path("requests.log")).unwrap_or_default()
     }
 
     /// The log holds no more records than were looked at.
     #[track_caller]
-    pub fn has_no_more_records(&self) {
+    pub(crate) fn has_no_more_records(&self) {
         self.log.flush(PATIENCE);
         assert_eq!(self.log_text().lines().count(), self.read.load(Ordering::Relaxed), "{}", self.log_text());
     }
 
     /// Tells it to finish what is begun.
-    pub fn drain(&self, within: Duration) {
+    pub(crate) fn drain(&self, within: Duration) {
         self.stop.send_replace(Stop::By(Instant::now() + within));
     }
 
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
@@ -204,13 +205,13 @@ impl Drop for Gate {
 
 /// A line of the request log.
 #[derive(Debug)]
-pub struct Record(pub Value);
+pub(crate) struct Record(pub(crate) Value);
 
 impl Record {
     /// It has each of these fields, with that value.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "json!(…) is written in place")]
-    pub fn has(&self, expected: Value) -> &Self {
+    pub(crate) fn has(&self, expected: Value) -> &Self {
         for (field, value) in expected.as_object().expect("an object") {
             assert_eq!(self.0.get(field), Some(value), "{field} of {}", self.0);
         }
@@ -219,18 +220,18 @@ impl Record {
 
     /// Action, and cause.
     #[track_caller]
-    pub fn is(&self, action: &str, cause: &str) -> &Self {
+    pub(crate) fn is(&self, action: &str, cause: &str) -> &Self {
         assert_eq!((&self.0["action"], &self.0["cause"]), (&action.into(), &cause.into()), "{}", self.0);
         self
     }
 
     /// A transfer: via, and cause.
     #[track_caller]
-    pub fn is_transfer(&self, via: &str, cause: &str) -> &Self {
+    pub(crate) fn is_transfer(&self, via: &str, cause: &str) -> &Self {
         self.is("transfer", cause).has(serde_json::json!({ "via": via }))
     }
 
-    pub fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &str {
         self.0[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {}", self.0))
     }
 }

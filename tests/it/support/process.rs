@@ -13,15 +13,15 @@ use tempfile::TempDir;
 use super::gate::Record;
 use super::{Client, eventually};
 
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub port: u16,
+    pub(crate) port: u16,
     said: Arc<Mutex<String>>,
     dir: TempDir,
 }
 
 /// The program, with these arguments.
-pub fn kfgate(arguments: &[&str]) -> Command {
+pub(crate) fn kfgate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kfgate"));
     command.args(arguments).env_remove("RUST_LOG").env_remove("KFGATE_CONFIG").stdin(Stdio::null());
     command
@@ -29,7 +29,7 @@ pub fn kfgate(arguments: &[&str]) -> Command {
 
 impl Process {
     /// `kfgate run` with the configuration in this folder; waits until it listens.
-    pub fn run(dir: TempDir) -> Self {
+    pub(crate) fn run(dir: TempDir) -> Self {
         let mut command = kfgate(&["run", "--config", "kfgate.toml"]);
         command.current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("kfgate starts");
@@ -56,37 +56,37 @@ impl Process {
         Self { child, port, said, dir }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.port)
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", signal, &id]).status().expect("kill");
         assert!(status.success());
     }
 
     /// What it has said on stderr.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
     #[track_caller]
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         eventually("the process ends", || self.child.try_wait().expect("a child"))
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
 
     /// The records in this file, as soon as there are so many.
     #[track_caller]
-    pub fn records(&self, file: &str, count: usize) -> Vec<Record> {
+    pub(crate) fn records(&self, file: &str, count: usize) -> Vec<Record> {
         eventually("the records are written", || {
             let text = fs::read_to_string(self.path(file)).unwrap_or_default();
             let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -97,7 +97,7 @@ impl Process {
     }
 
     /// The most memory it has ever used, in bytes.
-    pub fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
         peak.trim().trim_end_matches(" kB").parse::<u64>().expect("kB") * 1024
@@ -116,7 +116,7 @@ impl Drop for Process {
 }
 
 /// Runs the program to its end: status, stdout, stderr.
-pub fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut child = kfgate(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kfgate starts");
     let (mut stdout, mut stderr) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
     let status = eventually("kfgate ends", || {

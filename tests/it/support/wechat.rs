@@ -2,12 +2,12 @@
 
 use super::wire::{Message, reply};
 
-pub const ACCOUNT: &str = "gh_2b7da7a439a4";
-pub const USER: &str = "oGO4t07Fz_DGdbkIs1snsuHFKRRE";
-pub const TRANSFER: &str = "transfer_customer_service";
+pub(crate) const ACCOUNT: &str = "gh_2b7da7a439a4";
+pub(crate) const USER: &str = "oGO4t07Fz_DGdbkIs1snsuHFKRRE";
+pub(crate) const TRANSFER: &str = "transfer_customer_service";
 
 /// A message of the user, as captured: one element a line, nothing after the root.
-pub fn message(msg_type: &str, elements: &str) -> String {
+pub(crate) fn message(msg_type: &str, elements: &str) -> String {
     format!(
         "<xml><ToUserName><![CDATA[{ACCOUNT}]]></ToUserName>\n<FromUserName><![CDATA[{USER}]]></FromUserName>\n\
          <CreateTime>1521777871</CreateTime>\n<MsgType><![CDATA[{msg_type}]]></MsgType>\n{elements}\n</xml>"
@@ -15,35 +15,35 @@ pub fn message(msg_type: &str, elements: &str) -> String {
 }
 
 /// The user writes this.
-pub fn text(words: &str) -> String {
+pub(crate) fn text(words: &str) -> String {
     message("text", &format!("<Content><![CDATA[{words}]]></Content>\n<MsgId>6535986188354779215</MsgId>"))
 }
 
 /// Something that no user wrote happens.
-pub fn event(name: &str) -> String {
+pub(crate) fn event(name: &str) -> String {
     message("event", &format!("<Event><![CDATA[{name}]]></Event>\n<EventKey><![CDATA[]]></EventKey>"))
 }
 
 /// The same in JSON.
-pub fn json_text(words: &str) -> String {
+pub(crate) fn json_text(words: &str) -> String {
     format!(
         r#"{{"ToUserName":"{ACCOUNT}","FromUserName":"{USER}","CreateTime":1521777871,"MsgType":"text","Content":"{words}","MsgId":6535986188354779215}}"#
     )
 }
 
-pub fn json_event(name: &str) -> String {
+pub(crate) fn json_event(name: &str) -> String {
     format!(
         r#"{{"ToUserName":"{ACCOUNT}","FromUserName":"{USER}","CreateTime":1714112445,"MsgType":"event","Event":"{name}"}}"#
     )
 }
 
 /// WeChat's request with this body, as captured.
-pub fn post(body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn post(body: impl AsRef<[u8]>) -> Vec<u8> {
     post_to("/wx", "", body)
 }
 
 /// The same to another path, with further header lines (each with its CR LF).
-pub fn post_to(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn post_to(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let is_json = body.first() == Some(&b'{');
     let mut request = format!(
@@ -59,7 +59,7 @@ pub fn post_to(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// The bot's text reply, without HTTP around it.
-pub fn says(words: &str) -> String {
+pub(crate) fn says(words: &str) -> String {
     format!(
         "<xml><ToUserName><![CDATA[{USER}]]></ToUserName><FromUserName><![CDATA[{ACCOUNT}]]></FromUserName>\
          <CreateTime>1521777872</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{words}]]></Content></xml>"
@@ -67,31 +67,31 @@ pub fn says(words: &str) -> String {
 }
 
 /// A transfer that the bot makes by itself.
-pub fn bots_transfer() -> String {
+pub(crate) fn bots_transfer() -> String {
     format!(
         "<xml><ToUserName><![CDATA[{USER}]]></ToUserName><FromUserName><![CDATA[{ACCOUNT}]]></FromUserName>\
          <CreateTime>1521777872</CreateTime><MsgType><![CDATA[{TRANSFER}]]></MsgType></xml>"
     )
 }
 
-pub fn bots_json_transfer() -> String {
+pub(crate) fn bots_json_transfer() -> String {
     format!(r#"{{"ToUserName":"{USER}","FromUserName":"{ACCOUNT}","CreateTime":1521777872,"MsgType":"{TRANSFER}"}}"#)
 }
 
 /// The bot's reply over HTTP, with further header lines.
-pub fn bot_reply(headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn bot_reply(headers: &str, body: &str) -> Vec<u8> {
     reply("200 OK", &format!("Content-Type: text/xml\r\n{headers}"), body)
 }
 
 /// What a reply to WeChat is.
 impl Message {
     #[track_caller]
-    pub fn is_transfer(&self) {
+    pub(crate) fn is_transfer(&self) {
         self.is_transfer_by(None);
     }
 
     #[track_caller]
-    pub fn is_transfer_to(&self, account: &str) {
+    pub(crate) fn is_transfer_to(&self, account: &str) {
         self.is_transfer_by(Some(account));
     }
 
@@ -116,7 +116,7 @@ impl Message {
     }
 
     #[track_caller]
-    pub fn is_json_transfer(&self) {
+    pub(crate) fn is_json_transfer(&self) {
         assert_eq!(self.status(), 200, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"), "{self:?}");
         assert_eq!(self.content_length(), Some(self.body.len()), "{self:?}");
@@ -129,18 +129,18 @@ impl Message {
 
     /// `success`, as the gate says it.
     #[track_caller]
-    pub fn is_success(&self) {
+    pub(crate) fn is_success(&self) {
         assert_eq!((self.status(), self.body_text()), (200, "success"), "{self:?}");
         assert_eq!(self.content_length(), Some(7), "{self:?}");
     }
 
     /// What the bot said, with this body.
     #[track_caller]
-    pub fn is(&self, status: u16, body: &str) {
+    pub(crate) fn is(&self, status: u16, body: &str) {
         assert_eq!((self.status(), self.body_text()), (status, body), "{self:?}");
     }
 
-    pub fn holds_a_transfer(&self) -> bool {
+    pub(crate) fn holds_a_transfer(&self) -> bool {
         String::from_utf8_lossy(&self.body).contains(TRANSFER)
     }
 }

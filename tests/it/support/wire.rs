@@ -8,20 +8,20 @@ use super::shown;
 
 /// A request or a response, with its bytes as they came.
 #[derive(Clone, Default)]
-pub struct Message {
+pub(crate) struct Message {
     /// The start line, without its end.
-    pub start: String,
+    pub(crate) start: String,
     /// In the order and the case in which they came.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Without the framing.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// The sizes of its chunks, if it came in any.
-    pub chunks: Vec<usize>,
-    pub trailers: Vec<(String, String)>,
+    pub(crate) chunks: Vec<usize>,
+    pub(crate) trailers: Vec<(String, String)>,
     /// The head as it stood on the wire, with its empty line.
-    pub raw_head: Vec<u8>,
+    pub(crate) raw_head: Vec<u8>,
     /// The number of the connection it came over.
-    pub connection: usize,
+    pub(crate) connection: usize,
 }
 
 impl fmt::Debug for Message {
@@ -31,53 +31,53 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let status = self.start.split(' ').nth(1).and_then(|word| word.parse().ok());
         status.unwrap_or_else(|| panic!("no status line: {:?}", self.start))
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.start.split(' ').next().unwrap_or_default()
     }
 
-    pub fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.start.split(' ').nth(1).unwrap_or_default()
     }
 
     /// The one value of this header. None without one.
     #[track_caller]
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.headers(name);
         assert!(values.len() < 2, "{name} stands there more than once: {self:?}");
         values.first().copied()
     }
 
     /// All values of this header, in order.
-    pub fn headers(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    pub fn body_text(&self) -> &str {
+    pub(crate) fn body_text(&self) -> &str {
         str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    pub fn is_chunked(&self) -> bool {
+    pub(crate) fn is_chunked(&self) -> bool {
         self.headers("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    pub fn content_length(&self) -> Option<usize> {
+    pub(crate) fn content_length(&self) -> Option<usize> {
         self.header("content-length").map(|value| value.parse().expect("a number"))
     }
 
     /// Whether the head holds this line, byte for byte.
-    pub fn has_line(&self, line: &[u8]) -> bool {
+    pub(crate) fn has_line(&self, line: &[u8]) -> bool {
         self.raw_head.split(|byte| *byte == b'\n').any(|found| found.strip_suffix(b"\r") == Some(line))
     }
 }
 
 /// Reads a head. None at the end of the stream.
-pub fn read_head(stream: &mut impl BufRead) -> io::Result<Option<Message>> {
+pub(crate) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<Message>> {
     let mut message = Message::default();
     let Some(start) = read_line(stream, &mut message.raw_head)? else { return Ok(None) };
     message.start = start;
@@ -86,7 +86,7 @@ pub fn read_head(stream: &mut impl BufRead) -> io::Result<Option<Message>> {
 }
 
 /// Reads a body by the framing of its head. `until_close`: one without framing lasts to the end of the stream.
-pub fn read_body(stream: &mut impl BufRead, message: &mut Message, until_close: bool) -> io::Result<()> {
+pub(crate) fn read_body(stream: &mut impl BufRead, message: &mut Message, until_close: bool) -> io::Result<()> {
     let chunked = message.is_chunked();
     assert!(!chunked || message.header("content-length").is_none(), "ambiguous framing: {message:?}");
     if chunked {
@@ -144,12 +144,12 @@ fn read_line(stream: &mut impl BufRead, raw: &mut Vec<u8>) -> io::Result<Option<
 }
 
 /// A reply of 200 with this body and its length.
-pub fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     reply("200 OK", "", body)
 }
 
 /// A reply with this status, these further header lines (each with its CR LF), and this body.
-pub fn reply(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn reply(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut bytes = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
@@ -157,7 +157,7 @@ pub fn reply(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// A body in chunks, with its end.
-pub fn chunked(chunks: &[&[u8]], trailers: &str) -> Vec<u8> {
+pub(crate) fn chunked(chunks: &[&[u8]], trailers: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for chunk in chunks {
         bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
