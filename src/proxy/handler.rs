@@ -111,8 +111,7 @@ impl Arrival {
 
     /// Reads a request that can be a callback; anything else streams past.
     async fn take(exchange: Box<Exchange>, parts: request::Parts, body: Incoming) -> Response<Outgoing> {
-        let limit = exchange.snapshot.config.limits.callback_body;
-        match Input::read(&parts, body, limit).await {
+        match Input::read(&parts, body, &exchange.snapshot.config.limits).await {
             Input::Callback(body, trailers) => {
                 let worker = exchange.worker.clone();
                 Finish::new(exchange.callback(parts, body, trailers), worker).await

@@ -3,7 +3,9 @@ use http::{HeaderMap, Method, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
+use crate::config::Limits;
 use crate::policy::Cause;
 use crate::wechat::Format;
 
@@ -13,13 +15,15 @@ pub(super) enum Input {
     Callback(Bytes, Option<HeaderMap>),
     /// It can not. What was read of it, and what was not.
     Other { first: Bytes, rest: Incoming, cause: Cause },
-    /// The client broke off, or its chunks are malformed.
+    /// The client broke off or fell silent, or its chunks are malformed.
     Broken,
 }
 
 impl Input {
-    /// Reads at most `limit` bytes, and no more than a first look where that shows it can be no callback.
-    pub(super) async fn read(parts: &request::Parts, mut body: Incoming, limit: usize) -> Self {
+    /// Reads at most `callback_body` bytes, and no more than a first look where that shows it can be no
+    /// callback. A client that says nothing for `idle_timeout` in the middle of its body has broken off.
+    pub(super) async fn read(parts: &request::Parts, mut body: Incoming, limits: &Limits) -> Self {
+        let limit = limits.callback_body;
         let unread = |rest, cause| Self::Other { first: Bytes::new(), rest, cause };
         if parts.method != Method::POST || body.is_end_stream() {
             return unread(body, Cause::NotCallback);
@@ -29,7 +33,9 @@ impl Input {
         }
         let mut gathered = BytesMut::new();
         let mut is_text = false;
-        while let Some(frame) = body.frame().await {
+        loop {
+            let Ok(next) = timeout(limits.idle_timeout, body.frame()).await else { return Self::Broken };
+            let Some(frame) = next else { return Self::Callback(gathered.freeze(), None) };
             let Ok(frame) = frame else { return Self::Broken };
             let data = match frame.into_data() {
                 Ok(data) => data,
@@ -47,7 +53,6 @@ impl Input {
             };
             return Self::Other { first: gathered.freeze(), rest: body, cause };
         }
-        Self::Callback(gathered.freeze(), None)
     }
 }
 

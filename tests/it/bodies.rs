@@ -308,3 +308,20 @@ fn memory_does_not_grow_with_a_client_that_does_not_read() {
     let grown = gate.peak_memory() - before;
     assert!(grown < 6 << 20, "by {} KiB", grown >> 10);
 }
+
+#[test]
+fn a_client_that_falls_silent_in_its_body_is_not_waited_for_forever() {
+    let bot = Bot::saying(ok("hello"));
+    let gate = Setup::before(&bot).limits("idle_timeout = \"200ms\"\nupstream_timeout = \"200ms\"").start();
+    for (request, action) in [
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n<xml>", "reject"),
+        ("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nsome", "error"),
+    ] {
+        let mut client = gate.connect();
+        client.send(request);
+        assert!(client.head().status() >= 400);
+        client.ended();
+        gate.record().has(json!({ "action": action }));
+    }
+    assert!(bot.requests().is_empty(), "no whole request came");
+}

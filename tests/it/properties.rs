@@ -101,6 +101,57 @@ fn forwarding_is_the_identity() {
     }
 }
 
+/// One of several requests on a connection.
+fn one_of_many() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let body = prop_oneof![
+        vec(any::<u8>(), 0..200),
+        Just(event("CLICK").into_bytes()),
+        // What looks like the next request, and is not.
+        Just(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
+        Just(b"\r\n\r\n".to_vec()),
+    ];
+    (prop_oneof![Just("POST"), Just("PUT"), Just("GET"), Just("DELETE")], body)
+}
+
+#[test]
+fn wherever_the_reads_fall_each_request_is_one_request() {
+    let bot = Bot::answering(|request| ok(request.target()));
+    let gate = Gate::before(&bot);
+    let many = (vec(one_of_many(), 1..8), vec(any::<prop::sample::Index>(), 0..12));
+    let outcome = runner(60).run(&many, |(requests, cuts)| {
+        let before = bot.requests().len();
+        let bytes: Vec<u8> = requests
+            .iter()
+            .enumerate()
+            .flat_map(|(number, (method, body))| {
+                let head = format!("{method} /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+                [head.into_bytes(), body.clone()].concat()
+            })
+            .collect();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let mut client = gate.connect();
+        for cut in cuts.windows(2) {
+            client.send(&bytes[cut[0]..cut[1]]);
+            std::thread::yield_now();
+        }
+        for number in 0..requests.len() {
+            let answer = client.reply();
+            prop_assert_eq!(answer.body_text(), format!("/{number}"));
+        }
+        client.finish().is_closed();
+        let seen = bot.requests().split_off(before);
+        prop_assert_eq!(seen.len(), requests.len());
+        for (number, (seen, (method, body))) in seen.iter().zip(&requests).enumerate() {
+            prop_assert_eq!((seen.method(), seen.target()), (*method, &*format!("/{number}")));
+            prop_assert_eq!(&seen.body, body);
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// What is done to an event: bytes put in anywhere, and cut out anywhere but from its type.
 #[derive(Debug, Clone)]
 enum Change {
