@@ -52,14 +52,16 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        refuse_unbuilt(&[("--admin", self.admin.is_some()), ("--watch", self.watch)])?;
+        let wants_admin = self.admin.as_deref().is_some_and(|admin| admin != "off");
+        refuse_unbuilt(&[("--admin", wants_admin), ("--watch", self.watch)])?;
         let Loaded { config, warnings } = self.load()?;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let listeners = bind(&config)?;
+        allow_files(config.limits.connections);
         let log = RequestLog::open(&config.log).map_err(|error| no_log(&error))?;
-        serve(config, &listeners, log)
+        serve(config, listeners, log)
     }
 
     fn load(&self) -> Result<Loaded, Failure> {
@@ -87,16 +89,37 @@ pub(super) fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
     config.listen.iter().map(|address| proxy::bind(address).map_err(|error| Failure::of(&error))).collect()
 }
 
+/// Raises the soft limit of open files to what the connections take, one on each side.
+fn allow_files(connections: usize) {
+    // The log, the listening sockets, and each worker's own.
+    const BESIDE: u64 = 100;
+    let wanted = 2 * connections as u64 + BESIDE;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed < wanted => {
+            tracing::warn!(
+                "only {allowed} open files are allowed (ulimit -n); {connections} connections take {wanted}"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!("the limit of open files is unknown: {error}"),
+    }
+}
+
 /// Serves until a signal ends it.
-pub(super) fn serve(config: Config, listeners: &[Listener], log: RequestLog) -> Result<(), Failure> {
+pub(super) fn serve(config: Config, listeners: Vec<Listener>, log: RequestLog) -> Result<(), Failure> {
     let failed = |error| Failure::of(&error);
     let grace = config.shutdown_grace;
-    announce(&config, listeners);
+    announce(&config, &listeners);
     let live = Arc::new(Live::new(config));
     let (stop, stopped) = watch::channel(Stop::Never);
     let signals = std::thread::Builder::new().name("signals".into());
     let signal_log = log.clone();
-    signals.spawn(move || heed_signals(&stop, grace, &signal_log)).map_err(failed)?;
+    let heed = move || {
+        if let Err(error) = heed_signals(&stop, grace, &signal_log) {
+            tracing::error!("ending: signals can not be received: {error}");
+        }
+    };
+    signals.spawn(heed).map_err(failed)?;
     proxy::serve(listeners, &live, &log, &stopped).map_err(failed)?;
     if !log.close(Duration::from_secs(2)) {
         tracing::error!("the request log could not be written to its end");

@@ -39,14 +39,18 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) 
     let mut draining = false;
     let result = poll_fn(|cx| {
         tap.listen(cx);
-        match tap.order() {
-            Order::Close => return Poll::Ready(Ok(())),
-            Order::Drain if !draining => {
-                draining = true;
-                http.as_mut().graceful_shutdown();
-            }
-            Order::Drain | Order::Serve => {}
+        if tap.order() == Order::Close {
+            return Poll::Ready(Ok(()));
         }
+        // First what has come in already: hyper closes a connection on which it has read nothing yet.
+        if let Poll::Ready(result) = http.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        if draining || tap.order() != Order::Drain || tap.awaits_head(Instant::now()) {
+            return Poll::Pending;
+        }
+        draining = true;
+        http.as_mut().graceful_shutdown();
         http.as_mut().poll(cx)
     })
     .await;

@@ -17,11 +17,13 @@ pub(super) struct Entry {
     pub(super) began: Instant,
     log: RequestLog,
     tap: Rc<Tap>,
+    /// Its number on its connection.
+    request: u32,
 }
 
 impl Entry {
     pub(super) fn open(record: Record, log: RequestLog, tap: Rc<Tap>, began: Instant) -> Self {
-        Self { record, streamed: Rc::default(), began, log, tap }
+        Self { record, streamed: Rc::default(), began, log, request: tap.request(), tap }
     }
 
     /// Notes what a callback is.
@@ -52,7 +54,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.tap.request_done(now);
+        self.tap.request_done(self.request, now);
         self.record.duration = now.saturating_duration_since(self.began);
         self.record.bytes_in += self.streamed.get();
         self.log.write(&self.record);

@@ -1,13 +1,14 @@
 //! One exchange with a bot, and the decisions around it. What is decided comes from [`crate::policy`]; here
 //! it is carried out.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
@@ -71,6 +72,7 @@ impl Exchange {
         self.entry.note(&inbound);
         let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
         let request = Box::new(Request::from_parts(parts, body));
+        self.is_for_wechat |= matches!(inbound, Inbound::Message(_) | Inbound::Event(_));
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
@@ -94,8 +96,8 @@ impl Exchange {
 
     /// Forwards a request whose outcome is settled.
     async fn pass(mut self: Box<Self>, request: Box<Request<RequestBody>>, action: Action) -> Response<Outgoing> {
-        let asked = ask(self.pool.clone(), self.snapshot.clone(), request, false).await;
-        self.note(&asked);
+        let asked = ask(self.pool.clone(), self.snapshot.clone(), request, None).await;
+        self.note(&asked, None);
         match asked.answer {
             Ok(answer) => self.relay(answer, action).await,
             Err(error) if error.is_the_clients() => self.refuse(&Error::BrokenBody),
@@ -116,33 +118,40 @@ impl Exchange {
         if case.may_need_reply() && !self.is_dry_run() {
             headers::ask_for_identity(request.headers_mut());
         }
-        let (asked, late) = match self.ask_in_time(&case, request).await {
+        let said = Rc::new(OnceCell::new());
+        let (asked, late) = match self.ask_in_time(&case, request, &said).await {
             InTime::Asked(asked) => (asked, None),
             InTime::LateInDryRun(asked, action) => (asked, Some(action)),
             InTime::Late(action) => return self.carry_out(&case, action),
         };
-        self.note(&asked);
+        self.note(&asked, said.get());
         match (asked.answer, late) {
             (Ok(answer), Some(action)) => self.relay(answer, action).await,
             (Ok(answer), None) => self.decide(&case, answer).await,
             (Err(error), Some(action)) => self.fail(error, Some(action)),
-            (Err(error), None) => self.bot_failed(&case, error, Flag::Absent),
+            (Err(error), None) => self.bot_failed(&case, error, said.get()),
         }
     }
 
     /// Asks the bot, for as long as the route's deadline allows if it says what happens then.
-    async fn ask_in_time(&self, case: &Case<'_>, request: Box<Request<RequestBody>>) -> InTime {
+    async fn ask_in_time(
+        &self,
+        case: &Case<'_>,
+        request: Box<Request<RequestBody>>,
+        said: &Rc<OnceCell<Said>>,
+    ) -> InTime {
         let route = self.route();
         let deadline = route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy);
         let is_whole = deadline.is_some() || route.on_error != OnFailure::AsProxy;
+        let whole = is_whole.then(|| Whole { flag_header: route.flag_header.clone(), said: said.clone() });
         let (pool, snapshot) = (self.pool.clone(), self.snapshot.clone());
-        let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, is_whole).await) };
+        let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, whole).await) };
         // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
-        let mut asking = Finish::new(ask(pool, snapshot, request, is_whole), self.worker.clone());
+        let mut asking = Finish::new(ask(pool, snapshot, request, whole), self.worker.clone());
         if let Ok(asked) = timeout_at((self.entry.began + deadline).into(), &mut asking).await {
             return InTime::Asked(asked);
         }
-        match case.failed(Failure::Timeout, route.on_timeout, Flag::Absent, || self.spend_fallback()) {
+        match self.instead(case, Failure::Timeout, route.on_timeout, said.get()) {
             None => InTime::Asked(asking.await),
             Some(action) if self.is_dry_run() => InTime::LateInDryRun(asking.await, action),
             Some(action) => InTime::Late(action),
@@ -160,12 +169,8 @@ impl Exchange {
             return self.conclude(case, action, answer).await;
         }
         let needs_reply = case.needs_reply(status, flag);
-        if needs_reply
-            && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await
-            // A bot that had asked for the transfer before it broke off has said what it wants.
-            && !matches!(flag, Flag::Ask(_))
-        {
-            return self.bot_failed(case, error, flag);
+        if needs_reply && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await {
+            return self.bot_failed(case, error, Some(&Said { status, flags }));
         }
         let text = if needs_reply { answer.text(limits.callback_body) } else { None };
         if needs_reply && text.is_none() {
@@ -206,9 +211,20 @@ impl Exchange {
         own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
     }
 
-    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, flag: Flag<'_>) -> Response<Outgoing> {
-        let action = case.failed(error.failure(), self.route().on_error, flag, || self.spend_fallback());
-        match action {
+    /// What is done when the bot failed, after what it had said. None: what a proxy does.
+    fn instead(&self, case: &Case<'_>, how: Failure, setting: OnFailure, said: Option<&Said>) -> Option<Action> {
+        let flag = said.map_or(Flag::Absent, |said| read_flag(&said.flags));
+        // One that had asked for the transfer before it broke off has said what it wants.
+        if let (Flag::Ask(_), Some(said)) = (flag, said)
+            && let action @ Action::Transfer(_) = case.after(said.status, flag, None)
+        {
+            return Some(action);
+        }
+        case.failed(how, setting, flag, || self.spend_fallback())
+    }
+
+    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, said: Option<&Said>) -> Response<Outgoing> {
+        match self.instead(case, error.failure(), self.route().on_error, said) {
             Some(action) if !self.is_dry_run() => {
                 self.pool.warn(&self.route().name, &error);
                 self.carry_out(case, action)
@@ -234,7 +250,9 @@ impl Exchange {
         let limits = &self.snapshot.clone().config.limits;
         if self.is_for_wechat
             && answer.is_undelimited()
-            && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await
+            && !answer.is_event_stream()
+            // What takes too long goes out as it comes; nothing of it is lost.
+            && let Err(error @ UpstreamError::Broken(_)) = answer.read(limits.callback_body, limits.upstream_timeout).await
         {
             return self.fail(error, None);
         }
@@ -248,9 +266,10 @@ impl Exchange {
         Response::from_parts(parts, Outgoing::relayed(body, route.flag_header.clone(), self.entry))
     }
 
-    fn note(&mut self, asked: &Asked) {
+    fn note(&mut self, asked: &Asked, said: Option<&Said>) {
+        let status = asked.answer.as_ref().ok().map(|answer| answer.parts.status).or(said.map(|said| said.status));
         self.entry.record.upstream = Some(asked.took);
-        self.entry.record.upstream_status = asked.answer.as_ref().ok().map(|answer| answer.parts.status.as_u16());
+        self.entry.record.upstream_status = status.map(|status| status.as_u16());
     }
 
     fn route(&self) -> Arc<Route> {
@@ -272,6 +291,19 @@ struct Asked {
     took: Duration,
 }
 
+/// What the head of an answer said, kept in case the body never comes.
+struct Said {
+    status: StatusCode,
+    flags: Vec<HeaderValue>,
+}
+
+/// Asks for a short reply to be read to its end, so that one that breaks off counts as a failure.
+struct Whole {
+    flag_header: HeaderName,
+    /// Where its head is kept.
+    said: Rc<OnceCell<Said>>,
+}
+
 /// What came of asking the bot under a deadline.
 enum InTime {
     Asked(Asked),
@@ -281,17 +313,22 @@ enum InTime {
     LateInDryRun(Asked, Action),
 }
 
-/// Sends a request to the bot. `is_whole`: a short reply is read to its end, so that one that breaks off
-/// counts as a failure.
-async fn ask(pool: Rc<Pool>, snapshot: Arc<Snapshot>, request: Box<Request<RequestBody>>, is_whole: bool) -> Asked {
+/// Sends a request to the bot, and waits for the head of its answer, or for all of it.
+async fn ask(
+    pool: Rc<Pool>,
+    snapshot: Arc<Snapshot>,
+    request: Box<Request<RequestBody>>,
+    whole: Option<Whole>,
+) -> Asked {
     let limits = &snapshot.config.limits;
     let began = Instant::now();
     let mut answer = pool.send(request, limits).await.map(Answer::unread);
-    if let Ok(head) = &mut answer
-        && is_whole
-        && let Err(error) = head.read(limits.callback_body, limits.upstream_timeout).await
-    {
-        answer = Err(error);
+    if let (Ok(head), Some(whole)) = (&mut answer, whole) {
+        let flags = head.parts.headers.get_all(&whole.flag_header).iter().cloned().collect();
+        whole.said.get_or_init(|| Said { status: head.parts.status, flags });
+        if let Err(error) = head.read(limits.callback_body, limits.upstream_timeout).await {
+            answer = Err(error);
+        }
     }
     Asked { answer, took: began.elapsed() }
 }

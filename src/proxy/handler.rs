@@ -90,7 +90,7 @@ impl Arrival {
         self.entry.record.route = Some(route.name.clone());
         self.entry.record.dry_run = route.transfer == TransferMode::DryRun;
         let request_flags = self.request_flags(&parts, route);
-        let is_for_wechat = parts.method == Method::POST || (parts.method == Method::GET && has_echostr(&parts.uri));
+        let is_for_wechat = is_of_wechat(&parts);
         self.prepare(&mut parts, route, host.as_ref());
         let worker = self.connection.worker.clone();
         let pool = worker.upstreams.pool(&route.upstream);
@@ -177,7 +177,13 @@ fn behind(base_path: &str, uri: &Uri) -> Uri {
     joined.map_or_else(|_| uri.clone(), Uri::from)
 }
 
-/// Whether this is WeChat's check of the URL.
-fn has_echostr(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("echostr=")))
+/// Whether a request carries what WeChat's requests carry: the check of the URL, or a signature.
+fn is_of_wechat(parts: &request::Parts) -> bool {
+    let mark = match parts.method {
+        Method::GET => "echostr=",
+        Method::POST => "signature=",
+        _ => return false,
+    };
+    let has_mark = |pair: &str| pair.strip_prefix("msg_").unwrap_or(pair).starts_with(mark);
+    parts.uri.query().is_some_and(|query| query.split('&').any(has_mark))
 }

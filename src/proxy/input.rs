@@ -32,7 +32,8 @@ impl Input {
             return unread(body, Cause::TooLarge);
         }
         let mut gathered = BytesMut::new();
-        let mut is_text = false;
+        // How much of it is known to be what may stand before a document; None once the document has begun.
+        let mut blank = Some(0);
         loop {
             let Ok(next) = timeout(limits.idle_timeout, body.frame()).await else { return Self::Broken };
             let Some(frame) = next else { return Self::Callback(gathered.freeze(), None) };
@@ -45,20 +46,72 @@ impl Input {
                 return Self::Callback(data, None);
             }
             gathered.extend_from_slice(&data);
-            is_text = is_text || Format::sniff(&gathered).is_some();
-            let cause = match () {
-                () if gathered.len() > limit => Cause::TooLarge,
-                () if !is_text && !is_blank(&gathered) => Cause::NotCallback,
-                () => continue,
+            let cause = match blank.map(|from| look(&gathered, from)) {
+                _ if gathered.len() > limit => Cause::TooLarge,
+                Some(Start::Other) => Cause::NotCallback,
+                Some(Start::Blank(until)) => {
+                    blank = Some(until);
+                    continue;
+                }
+                Some(Start::Document) | None => {
+                    blank = None;
+                    continue;
+                }
             };
             return Self::Other { first: gathered.freeze(), rest: body, cause };
         }
     }
 }
 
-/// Nothing but what may stand before a document.
-fn is_blank(bytes: &[u8]) -> bool {
+/// How a body starts.
+#[derive(Debug, PartialEq, Eq)]
+enum Start {
+    /// So far with what may stand before a document, up to here.
+    Blank(usize),
+    Document,
+    Other,
+}
+
+/// Looks at a body of which everything before `from` is blank, so that each byte is looked at once.
+fn look(body: &[u8], from: usize) -> Start {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let rest = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    rest.iter().all(u8::is_ascii_whitespace) || BYTE_ORDER_MARK.starts_with(bytes)
+    if body.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(body) {
+        return Start::Blank(0);
+    }
+    let from = if from == 0 && body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { from };
+    match body[from..].iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Start::Blank(body.len()),
+        Some(b'<' | b'{') => Start::Document,
+        Some(_) => Start::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_known_wherever_the_reads_fall() {
+        for (body, start) in [
+            (&b"<xml>"[..], Start::Document),
+            (b" \r\n{", Start::Document),
+            (b"\xef\xbb\xbf\n<xml>", Start::Document),
+            (b"", Start::Blank(0)),
+            (b" \n", Start::Blank(2)),
+            (b"\xef\xbb", Start::Blank(0)),
+            (b"\xef\xbb\xbf ", Start::Blank(4)),
+            (b"a", Start::Other),
+            (b"\xef\xbba", Start::Other),
+            (b" \xef\xbb\xbf<", Start::Other),
+        ] {
+            let mut from = 0;
+            let mut found = Start::Blank(0);
+            for end in 0..=body.len() {
+                found = look(&body[..end], from);
+                let Start::Blank(until) = found else { break };
+                from = until;
+            }
+            assert_eq!(found, start, "{body:?}");
+        }
+    }
 }

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Type};
 
+use tokio::task::unconstrained;
+
 use super::stream::{Accepted, Stream};
 use crate::config::Listen;
 
@@ -21,7 +23,18 @@ pub struct Listener(Socket);
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a unix socket, removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Nobody is there any more; a file that is gone already is what we want.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// An address that could not be bound.
@@ -85,7 +98,7 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     }
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
-    Ok(Socket::Unix(listener, path.to_owned()))
+    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
 }
 
 impl Listener {
@@ -97,7 +110,15 @@ impl Listener {
         }
     }
 
-    /// Another handle on the same socket, for the runtime of this thread.
+    /// Closes this handle; those that share the socket stay. What is left is the socket's file, if it has one.
+    pub(super) fn close(self) -> Option<SocketFile> {
+        match self.0 {
+            Socket::Tcp(_) => None,
+            Socket::Unix(_, file) => Some(file),
+        }
+    }
+
+    /// Another handle on the same socket, for the runtime that is entered.
     pub(super) fn share(&self) -> io::Result<Acceptor> {
         Ok(match &self.0 {
             Socket::Tcp(listener) => Acceptor::Tcp(listener.try_clone()?.try_into()?),
@@ -114,16 +135,7 @@ impl fmt::Display for Listener {
                 Ok(address) => address.fmt(f),
                 Err(error) => write!(f, "an unknown address ({error})"),
             },
-            Socket::Unix(_, path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.0 {
-            // Nobody is there any more; a file that is gone already is what we want.
-            let _ = std::fs::remove_file(path);
+            Socket::Unix(_, file) => write!(f, "unix:{}", file.0.display()),
         }
     }
 }
@@ -141,11 +153,12 @@ impl Acceptor {
 
     /// A connection that is already waiting; None without waiting for one.
     pub(super) async fn accept_now(&self) -> Option<Accepted> {
-        poll_fn(|cx| match self.poll_accept(cx) {
+        let now = poll_fn(|cx| match self.poll_accept(cx) {
             Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-        })
-        .await
+        });
+        // The runtime's budget would end the queue early.
+        unconstrained(now).await
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {

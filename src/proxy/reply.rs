@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -34,6 +34,15 @@ impl Answer {
         let Parts { status, headers, .. } = &self.parts;
         let has_body = !matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         has_body && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
+    }
+
+    /// Whether the reply is a stream of events, which nobody should wait for the end of.
+    pub(super) fn is_event_stream(&self) -> bool {
+        const EVENT_STREAM: &[u8] = b"text/event-stream";
+        let content_type = self.parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        content_type
+            .and_then(|value| value.get(..EVENT_STREAM.len()))
+            .is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
     }
 
     /// Reads the rest of the body, unless it turns out to be longer than `limit` bytes.
@@ -67,28 +76,31 @@ impl Answer {
 
 impl ReplyBody {
     async fn read(&mut self, limit: usize) -> Result<(), hyper::Error> {
-        // What was read before and is not all of it was too long then, and has only grown.
-        let (None, Some(leased)) = (&self.first, &mut self.rest) else { return Ok(()) };
-        let mut gathered = BytesMut::new();
-        while let Some(frame) = leased.incoming.frame().await {
-            match frame?.into_data() {
-                Ok(data) if gathered.is_empty() && leased.incoming.is_end_stream() => {
-                    self.first = Some(data);
-                    self.rest = None;
-                    return Ok(());
-                }
-                Ok(data) => gathered.extend_from_slice(&data),
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
-            }
-            if gathered.len() > limit {
-                self.first = Some(gathered.freeze());
+        while let Some(leased) = &mut self.rest {
+            if self.first.as_ref().is_some_and(|first| first.len() > limit) {
                 return Ok(());
             }
+            match leased.incoming.frame().await.transpose()? {
+                None => self.rest = None,
+                Some(frame) => match frame.into_data() {
+                    Ok(data) => self.first = Some(appended(self.first.take(), data)),
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
+            }
+            if self.rest.as_ref().is_some_and(|rest| rest.incoming.is_end_stream()) {
+                self.rest = None;
+            }
         }
-        self.first = Some(gathered.freeze()).filter(|bytes: &Bytes| !bytes.is_empty());
-        self.rest = None;
         Ok(())
     }
+}
+
+/// Kept in the body after each frame, so that nothing is lost when reading is given up.
+fn appended(first: Option<Bytes>, data: Bytes) -> Bytes {
+    let Some(first) = first else { return data };
+    let mut joined = first.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    joined.extend_from_slice(&data);
+    joined.freeze()
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

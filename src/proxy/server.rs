@@ -1,6 +1,7 @@
 //! The server: worker threads that share the listening sockets, and end when they are told to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,15 +15,12 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use super::connection;
-use super::listen::{Acceptor, Listener};
+use super::listen::{Acceptor, Listener, SocketFile};
 use super::stream::{Accepted, Handed};
 use super::tap::{Order, Tap};
 use super::worker::Worker;
 use crate::state::Live;
 use crate::telemetry::RequestLog;
-
-/// How long the first request of a connection that has just been taken in may need to be seen.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Whether the server is to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,28 +34,56 @@ pub enum Stop {
 /// Serves until told to stop. Blocks the calling thread.
 ///
 /// # Errors
-/// When a worker can not be started.
+/// When a worker can not be started. Then none serves.
 pub fn serve(
-    listeners: &[Listener],
+    listeners: Vec<Listener>,
     live: &Arc<Live>,
     log: &RequestLog,
     stop: &watch::Receiver<Stop>,
 ) -> io::Result<()> {
-    let workers = live.snapshot().config.workers.max(1);
-    let (seats, inboxes): (Vec<_>, Vec<_>) = (0..workers).map(|_| Seat::new()).unzip();
+    let number = live.snapshot().config.workers.max(1);
+    let (seats, inboxes): (Vec<_>, Vec<_>) = (0..number).map(|_| Seat::new()).unzip();
     let seats: Arc<[Seat]> = seats.into();
+    // All that can fail comes before anybody serves.
+    let mut starts = Vec::with_capacity(number);
+    for (own, inbox) in inboxes.into_iter().enumerate() {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let acceptors = listeners.iter().map(Listener::share).collect::<io::Result<_>>()?;
+        drop(entered);
+        let seats = Seats { all: seats.clone(), own };
+        starts.push(Start { runtime, acceptors, socket_files: Vec::new(), seats, inbox });
+    }
+    // From here on only the workers hold the listening sockets, and close them when they stop accepting.
+    starts[0].socket_files = listeners.into_iter().filter_map(Listener::close).collect();
     thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for (number, inbox) in inboxes.into_iter().enumerate() {
-            let (seats, live, log, stop) = (seats.clone(), live.clone(), log.clone(), stop.clone());
-            let run = move || run_worker(listeners, Seats { all: seats, own: number }, inbox, live, log, stop);
-            threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn_scoped(scope, run)?);
+        let mut workers = Vec::with_capacity(number);
+        for start in starts {
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let (live, log, stop) = (live.clone(), log.clone(), stop.clone());
+            let run = move || wait.recv().is_ok().then(|| run_worker(start, live, log, stop));
+            workers
+                .push((thread::Builder::new().name(format!("worker-{}", workers.len())).spawn_scoped(scope, run)?, go));
         }
-        // A worker ends by itself only when it could not start.
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        // One that could not be started has ended this already, and with it the wait of the others.
+        for (_, go) in &workers {
+            go.send(()).unwrap_or_default();
+        }
+        for (worker, _) in workers {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+        Ok(())
     })
+}
+
+/// What a worker thread starts with.
+struct Start {
+    runtime: runtime::Runtime,
+    acceptors: Vec<Acceptor>,
+    /// Removed when the worker stops accepting.
+    socket_files: Vec<SocketFile>,
+    seats: Seats,
+    inbox: mpsc::UnboundedReceiver<Handed>,
 }
 
 /// One worker's place among the others.
@@ -99,13 +125,15 @@ impl Seats {
             self.count();
             return Some(accepted);
         }
-        // A worker that has ended already takes nothing: the socket closes.
-        if let Ok(handed) = accepted.hand_over()
-            && target.inbox.send(handed).is_ok()
-        {
-            target.load.fetch_add(1, Ordering::Relaxed);
-        }
-        None
+        target.load.fetch_add(1, Ordering::Relaxed);
+        let back = match accepted.hand_over().map(|handed| target.inbox.send(handed)) {
+            Ok(Ok(())) => return None,
+            Ok(Err(mpsc::error::SendError(handed))) => handed.take().ok(),
+            Err(_) => None,
+        };
+        target.load.fetch_sub(1, Ordering::Relaxed);
+        // The other one takes nobody any more: this one serves the client.
+        back.inspect(|_| self.count())
     }
 
     fn count(&self) {
@@ -122,22 +150,16 @@ struct Serving {
     worker: Rc<Worker>,
     seats: Seats,
     connections: RefCell<Vec<Rc<Tap>>>,
+    /// When the last warning was written.
+    warned: Cell<Option<Instant>>,
 }
 
-fn run_worker(
-    listeners: &[Listener],
-    seats: Seats,
-    mut inbox: mpsc::UnboundedReceiver<Handed>,
-    live: Arc<Live>,
-    log: RequestLog,
-    mut stop: watch::Receiver<Stop>,
-) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+fn run_worker(start: Start, live: Arc<Live>, log: RequestLog, mut stop: watch::Receiver<Stop>) {
+    let Start { runtime, acceptors, socket_files, seats, mut inbox } = start;
     LocalSet::new().block_on(&runtime, async move {
-        let serving =
-            Rc::new(Serving { worker: Rc::new(Worker::new(live, log)), seats, connections: RefCell::default() });
-        let acceptors =
-            listeners.iter().map(|listener| listener.share().map(Rc::new)).collect::<io::Result<Vec<_>>>()?;
+        let worker = Rc::new(Worker::new(live, log));
+        let serving = Rc::new(Serving { worker, seats, connections: RefCell::default(), warned: Cell::default() });
+        let acceptors: Vec<_> = acceptors.into_iter().map(Rc::new).collect();
         let accepting: Vec<_> =
             acceptors.iter().map(|acceptor| spawn_local(serving.clone().accept_all(acceptor.clone()))).collect();
         let sweeping = spawn_local(serving.clone().sweep());
@@ -147,14 +169,17 @@ fn run_worker(
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        accepting.iter().for_each(tokio::task::JoinHandle::abort);
-        serving.accept_rest(&acceptors, &mut inbox).await;
-        drop(acceptors);
+        for task in accepting {
+            task.abort();
+            // Until it is gone it holds the socket.
+            let _ = task.await;
+        }
+        serving.accept_rest(acceptors, inbox).await;
+        drop(socket_files);
         serving.drain(&mut stop).await;
         sweeping.abort();
         serving.worker.end();
-        Ok(())
-    })
+    });
 }
 
 impl Serving {
@@ -164,34 +189,43 @@ impl Serving {
                 Ok(accepted) => self.clone().admit(accepted),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!("cannot accept connections, trying again in 100 ms: {error}");
+                    self.warn(format_args!("cannot accept connections, trying again every 100 ms: {error}"));
                     sleep(Duration::from_millis(100)).await;
                 }
             }
         }
     }
 
-    /// Takes those in whose connection was made before we stopped accepting.
-    async fn accept_rest(self: &Rc<Self>, acceptors: &[Rc<Acceptor>], inbox: &mut mpsc::UnboundedReceiver<Handed>) {
-        while let Ok(handed) = inbox.try_recv() {
-            self.clone().take(handed);
-        }
+    /// Takes those in whose connection was made before we stopped accepting, and closes the sockets.
+    async fn accept_rest(self: &Rc<Self>, acceptors: Vec<Rc<Acceptor>>, mut inbox: mpsc::UnboundedReceiver<Handed>) {
         for acceptor in acceptors {
             while let Some(accepted) = acceptor.accept_now().await {
                 self.seats.count();
                 self.clone().begin(accepted);
             }
         }
+        inbox.close();
+        while let Some(handed) = inbox.recv().await {
+            self.clone().take(handed);
+        }
     }
 
     fn admit(self: Rc<Self>, accepted: Accepted) {
         let limit = self.worker.live.snapshot().config.limits.connections;
         if self.seats.connections() >= limit {
-            tracing::warn!(limit, "a connection was refused: too many are open");
-            return;
+            return self.warn(format_args!("connections are refused: {limit} are open"));
         }
         if let Some(accepted) = self.seats.assign(accepted) {
             self.begin(accepted);
+        }
+    }
+
+    /// Says what is wrong, at most once a second.
+    fn warn(&self, what: fmt::Arguments<'_>) {
+        let now = Instant::now();
+        if self.warned.get().is_none_or(|last| now - last >= Duration::from_secs(1)) {
+            self.warned.set(Some(now));
+            tracing::warn!("{what}");
         }
     }
 
@@ -241,18 +275,14 @@ impl Serving {
 
     /// Finishes what is begun, for as long as that is allowed to take.
     async fn drain(&self, stop: &mut watch::Receiver<Stop>) {
-        self.connections.borrow().iter().for_each(|tap| tap.give(Order::Drain));
-        let arrived = Instant::now() + ON_ITS_WAY;
         while !self.connections.borrow().is_empty() || self.worker.works_apart() {
             match *stop.borrow() {
                 Stop::By(end) if Instant::now() < end => {}
                 Stop::By(_) | Stop::Now => break,
                 Stop::Never => {}
             }
-            if Instant::now() >= arrived {
-                // hyper closes a connection between two requests, and not one before its first.
-                self.connections.borrow().iter().filter(|tap| !tap.has_begun()).for_each(|tap| tap.give(Order::Close));
-            }
+            // Again and again: a connection heeds it once no request is on its way in.
+            self.connections.borrow().iter().for_each(|tap| tap.give(Order::Drain));
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -270,10 +300,24 @@ impl Drop for Seated {
     }
 }
 
-/// Errors that belong to the connection, not to the listening socket.
+/// Errors that belong to the connection, not to the listening socket: accept(2) passes on what is pending
+/// on the new one.
 fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    )
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown, NetworkUnreachable,
+        PermissionDenied, TimedOut,
+    };
+    const PROTOCOL_ERROR: i32 = 71;
+    error.raw_os_error() == Some(PROTOCOL_ERROR)
+        || matches!(
+            error.kind(),
+            ConnectionAborted
+                | ConnectionReset
+                | ConnectionRefused
+                | HostUnreachable
+                | NetworkDown
+                | NetworkUnreachable
+                | PermissionDenied
+                | TimedOut
+        )
 }

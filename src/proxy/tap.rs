@@ -31,6 +31,10 @@ pub(super) struct Tap {
     stage: Cell<Stage>,
     /// When the first byte of the request came that is being received.
     began: Cell<Option<Instant>>,
+    /// Since when the client is waited for in the middle of a body or of a reply.
+    stalled: Cell<Option<Instant>>,
+    /// Counts requests, so that the end of one is not taken for the end of the next.
+    request: Cell<u32>,
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
     /// The connection's position among those of its worker.
@@ -43,6 +47,8 @@ struct Wire {
     at: Position,
     /// Bytes of the head that is being received, and of any that follow it already.
     head: Vec<u8>,
+    /// There is nothing but empty lines in `head`: no request has begun.
+    is_blank: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +63,7 @@ enum Position {
 /// What a connection is doing, since when.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// Nothing was sent since the last reply.
+    /// Nothing was sent since the last reply, or at all.
     Idle(Instant),
     /// A request's head is being received.
     Head(Instant),
@@ -78,9 +84,11 @@ pub(super) enum Order {
 impl Tap {
     pub(super) fn new(now: Instant, place: usize) -> Self {
         Self {
-            wire: RefCell::new(Wire { at: Position::Head, head: Vec::new() }),
-            stage: Cell::new(Stage::Head(now)),
+            wire: RefCell::new(Wire { at: Position::Head, head: Vec::new(), is_blank: true }),
+            stage: Cell::new(Stage::Idle(now)),
             began: Cell::new(None),
+            stalled: Cell::new(None),
+            request: Cell::new(0),
             order: Cell::new(Order::Serve),
             waker: RefCell::new(None),
             place: Cell::new(place),
@@ -91,6 +99,7 @@ impl Tap {
     /// byte came, if that is known, and how its body is delimited.
     pub(super) fn take_head(&self) -> Result<(Option<Instant>, Framing), Refusal> {
         self.stage.set(Stage::Busy);
+        self.request.set(self.request.get().wrapping_add(1));
         let began = self.began.take();
         let mut wire = self.wire.borrow_mut();
         let Checked { len, framing } = framing::check(&wire.head)?;
@@ -98,9 +107,17 @@ impl Tap {
         Ok((began, framing))
     }
 
-    /// The reply has gone out, or nobody wants it any more.
-    pub(super) fn request_done(&self, now: Instant) {
-        let more = !self.wire.borrow().head.is_empty();
+    /// The number of the request that is being answered.
+    pub(super) fn request(&self) -> u32 {
+        self.request.get()
+    }
+
+    /// The reply to this request has been written, or nobody wants it any more.
+    pub(super) fn request_done(&self, request: u32, now: Instant) {
+        if request != self.request.get() {
+            return;
+        }
+        let more = !self.wire.borrow().is_blank;
         self.stage.set(if more { Stage::Head(now) } else { Stage::Idle(now) });
         self.began.set(more.then_some(now));
     }
@@ -112,17 +129,26 @@ impl Tap {
 
     /// Whether the client takes longer than it may.
     pub(super) fn is_overdue(&self, now: Instant, limits: &Limits) -> bool {
-        let (since, limit) = match self.stage.get() {
-            Stage::Idle(since) => (since, limits.idle_timeout),
-            Stage::Head(since) => (since, limits.header_timeout),
-            Stage::Busy => return false,
+        /// In the middle of a request there may be an answer to give first.
+        const TO_ANSWER: Duration = Duration::from_secs(1);
+        let (since, limit) = match (self.stalled.get(), self.stage.get()) {
+            (Some(since), Stage::Busy) => (since, limits.idle_timeout + TO_ANSWER),
+            (Some(since), _) | (None, Stage::Idle(since)) => (since, limits.idle_timeout),
+            (None, Stage::Head(since)) => (since, limits.header_timeout),
+            (None, Stage::Busy) => return false,
         };
         now.saturating_duration_since(since) > limit.max(Duration::from_millis(1))
     }
 
-    /// Whether any byte of a request has come that is not answered yet.
-    pub(super) fn has_begun(&self) -> bool {
-        matches!(self.stage.get(), Stage::Busy) || self.began.get().is_some()
+    /// Whether a request is on its way in: part of its head is here, or it may have been sent before the
+    /// client could know that we end.
+    pub(super) fn awaits_head(&self, now: Instant) -> bool {
+        const ON_ITS_WAY: Duration = Duration::from_millis(250);
+        match self.stage.get() {
+            Stage::Busy => false,
+            Stage::Head(_) => true,
+            Stage::Idle(since) => now.saturating_duration_since(since) < ON_ITS_WAY,
+        }
     }
 
     pub(super) fn place(&self) -> usize {
@@ -164,6 +190,32 @@ impl Tap {
             self.stage.set(Stage::Head(now));
         }
     }
+
+    /// The client has sent or taken something.
+    fn moved(&self) {
+        if self.stalled.take().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        match self.stage.get() {
+            Stage::Idle(_) => self.stage.set(Stage::Idle(now)),
+            Stage::Head(_) => self.stage.set(Stage::Head(now)),
+            Stage::Busy => {}
+        }
+    }
+
+    /// There is nothing to read. While a request is answered, that is only asked for in the middle of its body.
+    fn nothing_to_read(&self) {
+        if matches!(self.stage.get(), Stage::Busy) {
+            self.nothing_moves();
+        }
+    }
+
+    fn nothing_moves(&self) {
+        if self.stalled.get().is_none() {
+            self.stalled.set(Some(Instant::now()));
+        }
+    }
 }
 
 impl Wire {
@@ -180,7 +232,8 @@ impl Wire {
             }
         };
         self.head.extend_from_slice(bytes);
-        !bytes.is_empty()
+        self.is_blank = self.is_blank && is_blank(bytes);
+        !self.is_blank
     }
 
     fn step_behind(&mut self, head: usize, framing: Framing) {
@@ -198,7 +251,13 @@ impl Wire {
                 self.head.drain(..head + body as usize);
             }
         }
+        self.is_blank = is_blank(&self.head);
     }
+}
+
+/// Empty lines may stand before a request (RFC 9112, section 2.2); they do not begin one.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
@@ -207,8 +266,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut this.socket).poll_read(cx, buf);
         let new = &buf.filled()[before..];
-        if !new.is_empty() {
+        if poll.is_pending() {
+            this.tap.nothing_to_read();
+        } else if !new.is_empty() {
+            this.tap.moved();
             this.tap.received(new);
+        }
+        poll
+    }
+}
+
+impl<S> Tapped<S> {
+    /// Notes whether the client takes what it is sent.
+    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &poll {
+            Poll::Pending => self.tap.nothing_moves(),
+            Poll::Ready(_) => self.tap.moved(),
         }
         poll
     }
@@ -216,7 +289,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let poll = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.written(poll)
     }
 
     fn poll_write_vectored(
@@ -224,7 +298,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let poll = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.written(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -260,35 +335,77 @@ mod tests {
             let tap = received(parts);
             assert_eq!(tap.take_head().map(|(_, framing)| framing), Ok(Framing::Length(3)));
             tap.received(b"bc");
-            tap.request_done(Instant::now());
+            tap.request_done(tap.request(), Instant::now());
             if parts.len() != 2 {
                 assert_eq!(tap.take_head().map(|(_, framing)| framing), Ok(Framing::Length(3)), "the second request");
             }
         }
     }
 
-    #[test]
-    fn only_the_head_and_the_idle_time_are_limited() {
+    fn overdue(tap: &Tap, start: Instant, seconds: u64) -> bool {
         let limits = Limits {
-            callback_body: 0,
-            connections: 0,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
-            connect_timeout: Duration::ZERO,
-            upstream_timeout: Duration::ZERO,
-            upstream_idle: Duration::ZERO,
+            ..Limits::default()
         };
+        tap.is_overdue(start + Duration::from_secs(seconds), &limits)
+    }
+
+    #[test]
+    fn the_head_and_the_idle_time_are_limited() {
         let start = Instant::now();
-        let overdue = |tap: &Tap, seconds| tap.is_overdue(start + Duration::from_secs(seconds), &limits);
         let tap = Tap::new(start, 0);
-        assert!(!overdue(&tap, 10));
-        assert!(overdue(&tap, 11), "a head is not complete after 10 s");
-        tap.received(HEAD);
+        assert!(!overdue(&tap, start, 75));
+        assert!(overdue(&tap, start, 76), "nothing came at all");
+        tap.received(&HEAD[..5]);
+        assert!(!overdue(&tap, start, 9));
+        assert!(overdue(&tap, start, 12), "a head is not complete after 10 s");
+        tap.received(&HEAD[5..]);
         tap.take_head().unwrap();
-        assert!(!overdue(&tap, 1000), "a request is being answered");
+        assert!(!overdue(&tap, start, 1000), "a request is being answered");
         tap.received(b"abc");
-        tap.request_done(start);
-        assert!(!overdue(&tap, 75));
-        assert!(overdue(&tap, 76), "nothing came for 75 s");
+        tap.request_done(tap.request(), start);
+        assert!(!overdue(&tap, start, 75));
+        assert!(overdue(&tap, start, 76), "nothing came for 75 s");
+    }
+
+    #[test]
+    fn a_client_that_is_waited_for_has_the_idle_time() {
+        let start = Instant::now();
+        let tap = received(&[HEAD]);
+        tap.nothing_to_read();
+        assert!(overdue(&tap, start, 12), "it waits for a head, not for a body");
+        tap.take_head().unwrap();
+        tap.nothing_to_read();
+        assert!(!overdue(&tap, start, 74));
+        assert!(overdue(&tap, start, 78), "its body does not come");
+        tap.moved();
+        assert!(!overdue(&tap, start, 1000), "it goes on");
+        tap.received(b"abc");
+        tap.nothing_moves();
+        tap.request_done(tap.request(), start);
+        assert!(overdue(&tap, start, 77), "it does not take the reply");
+    }
+
+    #[test]
+    fn empty_lines_begin_no_request() {
+        let tap = received(&[HEAD]);
+        tap.take_head().unwrap();
+        tap.received(b"abc\r\n");
+        tap.request_done(tap.request(), Instant::now());
+        assert!(!tap.awaits_head(Instant::now() + Duration::from_secs(1)));
+        tap.received(HEAD);
+        assert!(tap.awaits_head(Instant::now() + Duration::from_secs(1)));
+        assert_eq!(tap.take_head().map(|(began, _)| began.is_some()), Ok(true));
+    }
+
+    #[test]
+    fn the_end_of_one_request_is_not_the_end_of_the_next() {
+        let tap = received(&[HEAD, b"abc", HEAD, b"abc"]);
+        tap.take_head().unwrap();
+        let first = tap.request();
+        tap.take_head().unwrap();
+        tap.request_done(first, Instant::now());
+        assert!(matches!(tap.stage.get(), Stage::Busy));
     }
 }

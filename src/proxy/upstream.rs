@@ -155,7 +155,7 @@ impl Pool {
         limits: &Limits,
     ) -> Result<Response<Leased>, UpstreamError> {
         self.idle_for.set(limits.upstream_idle);
-        let request = match self.reuse().await {
+        let request = match self.reuse() {
             None => request,
             Some(connection) => {
                 let spare = again(&request);
@@ -181,15 +181,15 @@ impl Pool {
     }
 
     /// A connection that was open a moment ago.
-    async fn reuse(&self) -> Option<Connection> {
+    fn reuse(&self) -> Option<Connection> {
         loop {
-            let Idle { mut connection, since } = self.idle.borrow_mut().pop()?;
+            let Idle { connection, since } = self.idle.borrow_mut().pop()?;
             if since.elapsed() > self.idle_for.get() {
                 // All others have been idle for longer.
                 self.idle.borrow_mut().clear();
                 return None;
             }
-            if connection.sender.is_ready() || connection.sender.ready().await.is_ok() {
+            if connection.sender.is_ready() {
                 return Some(connection);
             }
         }
@@ -275,8 +275,8 @@ pub(super) struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // One whose answer was not read to its end is closed by hyper, and found out when it is taken.
-        if let Some(connection) = self.connection.take().filter(|connection| !connection.sender.is_closed()) {
+        // One on which hyper still reads the answer or sends the request's body is closed.
+        if let Some(connection) = self.connection.take().filter(|connection| connection.sender.is_ready()) {
             self.pool.give_back(connection);
         }
     }

@@ -56,7 +56,7 @@ impl Demo {
         let (has_ended, end) = mpsc::channel();
         let play = move || has_ended.send(stage.play());
         thread::Builder::new().name("demo".into()).spawn(play).map_err(failed)?;
-        run::serve(config, &listeners, log)?;
+        run::serve(config, listeners, log)?;
         // The last lines of the log are shown, unless nobody reads them.
         let _ = end.recv_timeout(Duration::from_secs(1));
         Ok(())

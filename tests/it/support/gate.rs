@@ -110,7 +110,7 @@ impl Setup {
         let (stop, stopped) = watch::channel(Stop::Never);
         let live = Arc::new(Live::new(config));
         let writer = log.clone();
-        let thread = thread::spawn(move || serve(&listeners, &live, &writer, &stopped).expect("workers"));
+        let thread = thread::spawn(move || serve(listeners, &live, &writer, &stopped).expect("workers"));
         Gate { port, stop, thread: Some(thread), log, read: AtomicUsize::new(0), dir: self.dir }
     }
 
