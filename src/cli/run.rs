@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{self, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{ConfigPath, Failure, complain, refuse, refuse_unbuilt};
@@ -58,10 +58,11 @@ impl Run {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        let signals = Signals::register()?;
         let listeners = bind(&config)?;
         allow_files(config.limits.connections);
         let log = RequestLog::open(&config.log).map_err(|error| no_log(&error))?;
-        serve(config, listeners, log)
+        serve(config, listeners, log, signals)
     }
 
     fn load(&self) -> Result<Loaded, Failure> {
@@ -106,20 +107,20 @@ fn allow_files(connections: usize) {
 }
 
 /// Serves until a signal ends it.
-pub(super) fn serve(config: Config, listeners: Vec<Listener>, log: RequestLog) -> Result<(), Failure> {
+pub(super) fn serve(
+    config: Config,
+    listeners: Vec<Listener>,
+    log: RequestLog,
+    signals: Signals,
+) -> Result<(), Failure> {
     let failed = |error| Failure::of(&error);
     let grace = config.shutdown_grace;
     announce(&config, &listeners);
     let live = Arc::new(Live::new(config));
     let (stop, stopped) = watch::channel(Stop::Never);
-    let signals = std::thread::Builder::new().name("signals".into());
+    let thread = std::thread::Builder::new().name("signals".into());
     let signal_log = log.clone();
-    let heed = move || {
-        if let Err(error) = heed_signals(&stop, grace, &signal_log) {
-            tracing::error!("ending: signals can not be received: {error}");
-        }
-    };
-    signals.spawn(heed).map_err(failed)?;
+    thread.spawn(move || signals.heed(&stop, grace, &signal_log)).map_err(failed)?;
     proxy::serve(listeners, &live, &log, &stopped).map_err(failed)?;
     if !log.close(Duration::from_secs(2)) {
         tracing::error!("the request log could not be written to its end");
@@ -143,23 +144,44 @@ fn announce(config: &Config, listeners: &[Listener]) {
     }
 }
 
-/// Turns signals into what the server is told, until the process ends.
-fn heed_signals(stop: &watch::Sender<Stop>, grace: Duration, log: &RequestLog) -> std::io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut reopen = signal(SignalKind::user_defined1())?;
-        let mut reload = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => end(stop, grace),
-                _ = interrupt.recv() => end(stop, grace),
-                _ = reopen.recv() => log.reopen(),
-                // Left to itself it would end the process, which is the last thing its sender wants.
-                _ = reload.recv() => tracing::warn!("reloading is not available yet: restart to read the configuration"),
+/// The signals that the server heeds, from when they are registered: before anybody can see it listen.
+pub(super) struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    reopen: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    pub(super) fn register() -> Result<Self, Failure> {
+        Self::try_register().map_err(|error| Failure::of(&error))
+    }
+
+    fn try_register() -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (reopen, reload) = (signal(SignalKind::user_defined1())?, signal(SignalKind::hangup())?);
+        drop(entered);
+        Ok(Self { runtime, terminate, interrupt, reopen, reload })
+    }
+
+    /// Turns signals into what the server is told, until the process ends.
+    fn heed(self, stop: &watch::Sender<Stop>, grace: Duration, log: &RequestLog) {
+        let Self { runtime, mut terminate, mut interrupt, mut reopen, mut reload } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => end(stop, grace),
+                    _ = interrupt.recv() => end(stop, grace),
+                    _ = reopen.recv() => log.reopen(),
+                    // Left to itself it would end the process, which is the last thing its sender wants.
+                    _ = reload.recv() => tracing::warn!("reloading is not available yet: restart to read the configuration"),
+                }
             }
-        }
-    })
+        });
+    }
 }
 
 fn end(stop: &watch::Sender<Stop>, grace: Duration) {

@@ -11,9 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Type};
 
-use tokio::task::unconstrained;
-
-use super::stream::{Accepted, Stream};
+use super::stream::{Accepted, Handed, Stream};
 use crate::config::Listen;
 
 /// A bound socket that accepts clients.
@@ -151,14 +149,28 @@ impl Acceptor {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// A connection that is already waiting; None without waiting for one.
-    pub(super) async fn accept_now(&self) -> Option<Accepted> {
-        let now = poll_fn(|cx| match self.poll_accept(cx) {
-            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-        });
-        // The runtime's budget would end the queue early.
-        unconstrained(now).await
+    /// Closes the socket, and returns the connections that were made and not accepted yet. The kernel is
+    /// asked, not the runtime, which may not have heard of them.
+    pub(super) fn close(self) -> io::Result<Vec<Handed>> {
+        let mut waiting = Vec::new();
+        match self {
+            Self::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                while let Ok((socket, address)) = listener.accept() {
+                    socket.set_nonblocking(true)?;
+                    socket.set_nodelay(true)?;
+                    waiting.push(Handed::Tcp(socket, Some(address.ip().to_canonical())));
+                }
+            }
+            Self::Unix(listener) => {
+                let listener = listener.into_std()?;
+                while let Ok((socket, _)) = listener.accept() {
+                    socket.set_nonblocking(true)?;
+                    waiting.push(Handed::Unix(socket));
+                }
+            }
+        }
+        Ok(waiting)
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {

@@ -198,10 +198,10 @@ impl Serving {
 
     /// Takes those in whose connection was made before we stopped accepting, and closes the sockets.
     async fn accept_rest(self: &Rc<Self>, acceptors: Vec<Rc<Acceptor>>, mut inbox: mpsc::UnboundedReceiver<Handed>) {
-        for acceptor in acceptors {
-            while let Some(accepted) = acceptor.accept_now().await {
+        for acceptor in acceptors.into_iter().filter_map(Rc::into_inner) {
+            for handed in acceptor.close().unwrap_or_default() {
                 self.seats.count();
-                self.clone().begin(accepted);
+                self.clone().take(handed);
             }
         }
         inbox.close();

@@ -36,6 +36,8 @@ pub(super) struct Tap {
     /// Counts requests, so that the end of one is not taken for the end of the next.
     request: Cell<u32>,
     order: Cell<Order>,
+    /// How often it was ordered to drain.
+    reminders: Cell<u8>,
     waker: RefCell<Option<Waker>>,
     /// The connection's position among those of its worker.
     place: Cell<usize>,
@@ -90,6 +92,7 @@ impl Tap {
             stalled: Cell::new(None),
             request: Cell::new(0),
             order: Cell::new(Order::Serve),
+            reminders: Cell::new(0),
             waker: RefCell::new(None),
             place: Cell::new(place),
         }
@@ -144,10 +147,12 @@ impl Tap {
     /// client could know that we end.
     pub(super) fn awaits_head(&self, now: Instant) -> bool {
         const ON_ITS_WAY: Duration = Duration::from_millis(250);
+        /// Between two reminders the runtime asks the kernel what has come; a busy machine may take long for it.
+        const ASKED: u8 = 4;
         match self.stage.get() {
             Stage::Busy => false,
             Stage::Head(_) => true,
-            Stage::Idle(since) => now.saturating_duration_since(since) < ON_ITS_WAY,
+            Stage::Idle(since) => self.reminders.get() < ASKED || now.saturating_duration_since(since) < ON_ITS_WAY,
         }
     }
 
@@ -166,6 +171,7 @@ impl Tap {
     /// Gives an order and wakes the connection.
     pub(super) fn give(&self, order: Order) {
         self.order.set(order);
+        self.reminders.set(self.reminders.get().saturating_add(1));
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
@@ -393,6 +399,7 @@ mod tests {
         tap.take_head().unwrap();
         tap.received(b"abc\r\n");
         tap.request_done(tap.request(), Instant::now());
+        (0..4).for_each(|_| tap.give(Order::Drain));
         assert!(!tap.awaits_head(Instant::now() + Duration::from_secs(1)));
         tap.received(HEAD);
         assert!(tap.awaits_head(Instant::now() + Duration::from_secs(1)));

@@ -1,15 +1,17 @@
 //! Bodies of every size and shape, in both directions, in constant memory.
 
-use std::io::Write;
-use std::sync::mpsc;
+use std::io::{self, Write};
+use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::wechat::post_to;
+use crate::support::wechat::{post_to, says};
 use crate::support::wire::chunked;
-use crate::support::{Bot, Gate, Setup, ok, post, text};
+use crate::support::{Bot, Client, Gate, PATIENCE, Setup, event, ok, post, shown, text};
 
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LIMIT: usize = 256 * 1024;
 const SIZES: [usize; 9] = [0, 1, 2, 4096, LIMIT - 1, LIMIT, LIMIT + 1, 1 << 20, 5_000_001];
 
@@ -132,7 +134,7 @@ fn a_body_that_is_no_callback_is_not_held_back() {
     let gate = Gate::before(&bot);
     let mut client = gate.connect();
     client.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst");
-    first.recv_timeout(crate::support::PATIENCE).expect("the first half arrives before the second is sent");
+    first.recv_timeout(PATIENCE).expect("the first half arrives before the second is sent");
     client.send("later").reply().is(200, "hello");
     gate.record().is("forward", "not-callback").has(json!({"bytes_in": 10, "bytes_out": 5}));
 }
@@ -250,7 +252,7 @@ fn a_slow_upload_is_not_a_slow_bot() {
         let mut client = gate.connect();
         client.send(format!("{method} /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"));
         for _ in 0..10 {
-            thread::sleep(std::time::Duration::from_millis(60));
+            thread::sleep(Duration::from_millis(60));
             client.send("x");
         }
         client.reply().is(200, "xxxxxxxxxx");
@@ -298,7 +300,7 @@ fn memory_does_not_grow_with_a_client_that_does_not_read() {
     // And one that sends request after request.
     let flooding = gate.connect();
     let mut sender = flooding.sender();
-    sender.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    sender.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let many = "GET /many HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
     for _ in 0..1000 {
         if sender.write_all(many.as_bytes()).is_err() {
@@ -324,4 +326,129 @@ fn a_client_that_falls_silent_in_its_body_is_not_waited_for_forever() {
         gate.record().has(json!({ "action": action }));
     }
     assert!(bot.requests().is_empty(), "no whole request came");
+}
+
+/// A bot that answers with this head, and sends each part once the client has got the one before it; then it
+/// closes. What tells it that the client has got one.
+fn sends_in_turn(head: &'static str, parts: &'static [&'static str]) -> (Bot, mpsc::Sender<()>) {
+    let (got, arrived) = mpsc::channel();
+    let arrived = Mutex::new(arrived);
+    let bot = Bot::with(move |talk| {
+        talk.request()?;
+        talk.send(head)?;
+        for part in parts {
+            talk.send(part)?;
+            let arrived = arrived.lock().unwrap().recv_timeout(PATIENCE);
+            arrived.map_err(|_| io::Error::other("it is held back"))?;
+        }
+        Ok(())
+    });
+    (bot, got)
+}
+
+/// The client gets each part in a chunk of its own, and then the end.
+#[track_caller]
+fn arrive_in_turn(client: &mut Client, parts: &[&str], got: &mpsc::Sender<()>) {
+    let answer = client.head();
+    assert!(answer.status() == 200 && answer.is_chunked(), "{answer:?}");
+    for part in parts {
+        let chunk = format!("{:X}\r\n{part}\r\n", part.len());
+        assert_eq!(shown(&client.read(chunk.len())), shown(chunk.as_bytes()));
+        got.send(()).unwrap();
+    }
+    assert_eq!(client.read(5), b"0\r\n\r\n");
+}
+
+fn unsigned_post(body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let head = format!("POST /wx HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn a_stream_of_events_is_not_held_back() {
+    const EVENTS: &[&str] = &["data: 1\n\n", "data: 2\n\n", "data: [DONE]\n\n"];
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\nConnection: close\r\n\r\n",
+    ] {
+        for (route, limits) in [("", ""), ("transfer = \"off\"", ""), ("", "upstream_timeout = \"200ms\"")] {
+            for request in [post(text("hello")), post("{\"stream\":true}"), unsigned_post("a=b")] {
+                let (bot, got) = sends_in_turn(head, EVENTS);
+                let gate = Setup::before(&bot).route(route).limits(limits).start();
+                arrive_in_turn(gate.connect().send(request), EVENTS, &got);
+                gate.record().has(json!({"action": "forward", "status": 200, "bytes_out": EVENTS.concat().len()}));
+            }
+        }
+    }
+}
+
+/// The sleep is the silence of a bot that has nothing to say for a while.
+#[test]
+fn a_stream_of_events_may_last_longer_than_the_bot_may_take_to_begin() {
+    for route in ["", "transfer = \"off\""] {
+        let bot = Bot::with(|talk| {
+            talk.request()?;
+            talk.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
+            for event in ["data: 1\n\n", "data: 2\n\n"] {
+                thread::sleep(Duration::from_millis(300));
+                talk.send(event)?;
+            }
+            Ok(())
+        });
+        let gate = Setup::before(&bot).route(route).limits("upstream_timeout = \"200ms\"").start();
+        gate.ask(post(text("hello"))).is(200, "data: 1\n\ndata: 2\n\n");
+    }
+}
+
+#[test]
+fn wechat_gets_the_length_of_a_reply_that_has_none() {
+    let bot = Bot::saying_and_closing(format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n{}", says("hello")));
+    let gate = Gate::before(&bot);
+    let off = Setup::before(&bot).route("transfer = \"off\"").start();
+    let check = "GET /wx?signature=b4ec&echostr=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let of_its_service = "POST /wx?msg_signature=b4ec HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b";
+    for (gate, request) in [
+        (&gate, post(text("hello"))),
+        (&gate, post(event("CLICK"))),
+        (&gate, unsigned_post(text("hello"))),
+        (&gate, unsigned_post(event("CLICK"))),
+        (&gate, check.into()),
+        (&gate, of_its_service.into()),
+        (&off, post(text("hello"))),
+        (&off, post("a=b")),
+        (&off, check.into()),
+        (&off, of_its_service.into()),
+    ] {
+        let answer = gate.ask(&request);
+        answer.is(200, &says("hello"));
+        assert_eq!(answer.content_length(), Some(answer.body.len()), "{}: {answer:?}", shown(&request));
+    }
+}
+
+#[test]
+fn nobody_else_waits_for_the_end_of_a_reply_without_a_length() {
+    const PARTS: &[&str] = &["first", "second"];
+    for (route, request) in [
+        ("", unsigned_post("a=b")),
+        ("", unsigned_post("{\"action\":\"CheckContainerPath\"}")),
+        ("", GET.into()),
+        ("transfer = \"off\"", unsigned_post(text("hello"))),
+        ("transfer = \"off\"", GET.into()),
+    ] {
+        let (bot, got) = sends_in_turn("HTTP/1.1 200 OK\r\n\r\n", PARTS);
+        let gate = Setup::before(&bot).route(route).start();
+        arrive_in_turn(gate.connect().send(request), PARTS, &got);
+    }
+}
+
+#[test]
+fn a_reply_without_a_length_that_takes_too_long_goes_out_as_it_comes() {
+    const PARTS: &[&str] = &["first", "second"];
+    for route in ["", "transfer = \"off\""] {
+        let (bot, got) = sends_in_turn("HTTP/1.1 200 OK\r\n\r\n", PARTS);
+        let gate = Setup::before(&bot).route(route).limits("upstream_timeout = \"200ms\"").start();
+        arrive_in_turn(gate.connect().send(post(text("hello"))), PARTS, &got);
+        gate.record().has(json!({"action": "forward", "status": 200, "bytes_out": 11}));
+    }
 }

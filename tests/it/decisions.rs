@@ -525,3 +525,30 @@ fn off_keeps_nothing_and_decides_nothing() {
         gate.record().is("forward", "off");
     }
 }
+
+#[test]
+fn a_body_that_is_not_what_its_content_type_says_is_never_transferred() {
+    let bot = flagged(&["1"]);
+    let gate = Setup::before(&bot).route("on_error = \"transfer\"").rule(CATCH_ALL).start();
+    for content_type in ["application/json", "Application/JSON; charset=utf-8", "text/json"] {
+        let request = String::from_utf8(post(text("hello"))).unwrap().replace("text/xml", content_type);
+        let answer = gate.ask(&request);
+        answer.is(200, &says("hm"));
+        gate.record().is("forward", "bad-xml").has(json!({"via": null, "status": 200}));
+        let seen = bot.requests().pop().unwrap();
+        assert_eq!((seen.header("content-type"), seen.body_text()), (Some(content_type), &*text("hello")));
+    }
+    assert_eq!(bot.requests().len(), 3);
+}
+
+#[test]
+fn a_json_body_that_says_so_is_transferred_as_json() {
+    let bot = flagged(&["1"]);
+    let gate = Setup::before(&bot).rule(CATCH_ALL).start();
+    for content_type in ["application/json", "application/json; charset=utf-8", "text/json"] {
+        let request = String::from_utf8(post(json_text("hello"))).unwrap().replace("application/json", content_type);
+        gate.ask(request).is_json_transfer();
+        gate.record().is("transfer", "rule:all").has(json!({"via": "short-circuit"}));
+    }
+    assert!(bot.was_not_asked());
+}

@@ -1,6 +1,6 @@
 //! When the bot fails, or is too slow.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::bot::DEAD;
 use crate::support::wechat::{bot_reply, json_text, says};
 use crate::support::wire::reply;
-use crate::support::{Bot, Gate, Setup, event, ok, post, text};
+use crate::support::{Bot, Gate, PATIENCE, Setup, event, ok, post, text};
 
 const GET: &str = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -347,4 +347,97 @@ fn a_client_that_breaks_the_connection_does_not_stop_the_bots_work_either() {
     let records = gate.records(2);
     assert_eq!(records[1]["action"], "forward", "{records:?}");
     assert_eq!(records[1]["upstream_status"], 200, "{records:?}");
+}
+
+/// Replies with this flag in their heads, whose bodies break off.
+fn breaking_off(flag: &str) -> [Bot; 3] {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Kf-Transfer: {flag}\r\n");
+    [
+        Bot::saying_and_closing(format!("{head}Content-Length: 100\r\n\r\n")),
+        Bot::saying_and_closing(format!("{head}Content-Length: 100\r\n\r\n<xml>half")),
+        Bot::saying_and_closing(format!("{head}Transfer-Encoding: chunked\r\n\r\n9\r\n<xml>half\r\n")),
+    ]
+}
+
+#[test]
+fn a_veto_forbids_the_fallback_though_the_reply_breaks_off() {
+    for bot in breaking_off("0") {
+        for route in
+            ["", "deadline = \"5s\"\non_timeout = \"transfer\"\n", "deadline = \"5s\"\non_timeout = \"empty\"\n"]
+        {
+            for on_error in ["transfer", "empty"] {
+                let gate = Setup::before(&bot).route(&format!("{route}on_error = \"{on_error}\"")).start();
+                for request in [post(text("hello")), post(json_text("hello"))] {
+                    let answer = gate.ask(request);
+                    assert!(answer.status() == 502 && !answer.holds_a_transfer(), "{on_error} {answer:?}");
+                    gate.record()
+                        .is("error", "upstream-error")
+                        .has(json!({"status": 502, "via": null, "upstream_status": 200}));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transfer_that_was_asked_for_is_made_though_the_reply_breaks_off() {
+    for bot in breaking_off("1") {
+        for route in
+            ["", "deadline = \"5s\"\non_timeout = \"transfer\"\n", "deadline = \"5s\"\non_timeout = \"empty\"\n"]
+        {
+            for on_error in ["pass", "empty", "transfer"] {
+                // A fallback would not be within its limit.
+                let gate = Setup::before(&bot)
+                    .route(&format!("{route}on_error = \"{on_error}\"\nfallbacks_per_minute = 0"))
+                    .start();
+                gate.ask(post(text("hello"))).is_transfer();
+                gate.record().is_transfer("rewrite", "flag").has(json!({"status": 200, "upstream_status": 200}));
+            }
+        }
+    }
+}
+
+/// A bot that says this flag at once, and the body when it hears of it.
+fn late_with_its_body(flag: &str) -> (Bot, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let head = format!("HTTP/1.1 200 OK\r\nX-Kf-Transfer: {flag}\r\nContent-Length: 5\r\n\r\n");
+    let bot = Bot::with(move |talk| {
+        talk.request()?;
+        talk.send(&head)?;
+        // An error: the test is over.
+        let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+        talk.send("hello")
+    });
+    (bot, go)
+}
+
+/// The sleep is the deadline's passing, at which nothing is to happen.
+#[test]
+fn a_veto_forbids_the_transfer_at_the_deadline_though_the_body_is_late() {
+    for on_timeout in ["transfer", "empty"] {
+        let (bot, go) = late_with_its_body("0");
+        let gate = Setup::before(&bot)
+            .route(&format!("deadline = \"100ms\"\non_timeout = \"{on_timeout}\"\non_error = \"transfer\""))
+            .start();
+        let mut client = gate.connect();
+        client.send(post(text("hello")));
+        bot.wait_for_requests(1);
+        thread::sleep(Duration::from_millis(250));
+        go.send(()).unwrap();
+        client.reply().is(200, "hello");
+        gate.record().is("forward", "veto").has(json!({"status": 200, "via": null, "upstream_status": 200}));
+    }
+}
+
+#[test]
+fn a_transfer_that_was_asked_for_is_made_at_the_deadline_though_the_body_is_late() {
+    for on_timeout in ["transfer", "empty"] {
+        let (bot, _go) = late_with_its_body("1");
+        let gate = Setup::before(&bot)
+            .route(&format!("deadline = \"100ms\"\non_timeout = \"{on_timeout}\"\nfallbacks_per_minute = 0"))
+            .start();
+        gate.ask(post(text("hello"))).is_transfer();
+        gate.record().is_transfer("rewrite", "flag").has(json!({"status": 200}));
+    }
 }

@@ -488,3 +488,19 @@ fn a_route_that_is_off_changes_nothing_either() {
     assert_eq!((answer.header("x-kf-transfer"), answer.header("x-other")), (None, Some("1")));
     gate.record().is("forward", "off");
 }
+
+/// If it did, the deadline would have passed before the second request came; hence the sleep, which is the time
+/// a client lets pass between two requests.
+#[test]
+fn an_empty_line_behind_a_body_does_not_begin_the_next_request() {
+    let bot = Bot::saying(ok("hello"));
+    let gate = Setup::before(&bot).route("deadline = \"300ms\"\non_timeout = \"transfer\"").start();
+    let mut client = gate.connect();
+    client.send([&post(text("hello")), &b"\r\n"[..]].concat()).reply().is(200, "hello");
+    std::thread::sleep(Duration::from_millis(500));
+    client.send(post(text("hello"))).reply().is(200, "hello");
+    for record in gate.records(2) {
+        assert_eq!(record["action"], "forward");
+        assert!(record["duration_ms"].as_f64().unwrap() < 300.0, "{record}");
+    }
+}

@@ -1,7 +1,10 @@
 //! Starting, ending, and what the process says about it.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::process::ended;
 use crate::support::wechat::post_to;
-use crate::support::{Bot, Gate, Setup, eventually, ok, post, text};
+use crate::support::{Bot, Client, Gate, Setup, eventually, ok, post, text};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -52,7 +55,7 @@ fn nobody_is_accepted_after_sigterm() {
     busy.send(post(text("hello")));
     bot.wait_for_requests(1);
     gate.signal("TERM");
-    eventually("connections are refused", || std::net::TcpStream::connect(("127.0.0.1", gate.port)).err());
+    eventually("connections are refused", || TcpStream::connect(("127.0.0.1", gate.port)).err());
     busy.reply().is(200, "late");
     assert_eq!(gate.wait().code(), Some(0));
 }
@@ -181,7 +184,7 @@ fn a_socket_file_left_over_from_a_crash_is_replaced() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let _gate = setup.start();
-    crate::support::Client::connect_unix(&path).send(GET).reply().is(200, "hello");
+    Client::connect_unix(&path).send(GET).reply().is(200, "hello");
 }
 
 #[test]
@@ -219,4 +222,84 @@ fn many_connections_are_shared_out_among_the_workers() {
         }
     });
     gate.records(176);
+}
+
+/// While the process is stopped, the kernel takes in what it will find when it is told to end.
+#[test]
+fn what_was_sent_before_the_signal_is_answered() {
+    const REQUESTS: usize = 100;
+    let bot = Bot::saying(ok("hello"));
+    let mut gate = Setup::before(&bot).top("workers = 4\nshutdown_grace = \"5s\"").spawn();
+    // Until it serves, a signal may end it at once.
+    gate.connect().send(GET).reply().is(200, "hello");
+    gate.signal("STOP");
+    let mut clients: Vec<_> = (0..REQUESTS).map(|_| gate.connect()).collect();
+    for client in &mut clients {
+        client.send(post(text("hello")));
+    }
+    gate.signal("TERM");
+    gate.signal("CONT");
+    for client in &mut clients {
+        client.reply().is(200, "hello");
+        client.is_closed();
+    }
+    assert_eq!(gate.wait().code(), Some(0), "{}", gate.said());
+    assert_eq!(gate.records("requests.log", 1 + REQUESTS).len(), 1 + REQUESTS);
+    assert_eq!(bot.requests().len(), 1 + REQUESTS);
+}
+
+#[test]
+fn what_was_sent_on_open_connections_before_the_signal_is_answered_too() {
+    const CLIENTS: usize = 50;
+    let bot = Bot::saying(ok("hello"));
+    let mut gate = Setup::before(&bot).top("workers = 4\nshutdown_grace = \"5s\"").spawn();
+    // One half is between two requests, the other before its first.
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| gate.connect()).collect();
+    for client in &mut clients[..CLIENTS / 2] {
+        client.send(GET).reply().is(200, "hello");
+    }
+    gate.signal("STOP");
+    for client in &mut clients {
+        client.send(post(text("hello")));
+    }
+    gate.signal("TERM");
+    gate.signal("CONT");
+    for client in &mut clients {
+        client.reply().is(200, "hello");
+        client.is_closed();
+    }
+    assert_eq!(gate.wait().code(), Some(0), "{}", gate.said());
+}
+
+#[test]
+fn the_sockets_are_gone_while_the_last_requests_are_answered() {
+    let may_answer = Arc::new(AtomicBool::new(false));
+    let told = may_answer.clone();
+    let bot = Bot::with(move |talk| {
+        talk.request()?;
+        eventually("it may answer", || told.load(Ordering::SeqCst).then_some(()));
+        talk.send(ok("late"))
+    });
+    let setup = Setup::before(&bot)
+        .top("workers = 4\nlisten = [\"127.0.0.1:0\", \"unix:gate.sock\"]\nshutdown_grace = \"20s\"");
+    let mut gate = setup.spawn();
+    let file = gate.path("gate.sock");
+    let mut busy = [gate.connect(), Client::connect_unix(&file)];
+    for client in &mut busy {
+        client.send(post(text("hello")));
+    }
+    bot.wait_for_requests(2);
+    gate.signal("TERM");
+    eventually("the socket's file is gone", || (!file.exists()).then_some(()));
+    eventually("connections are refused", || {
+        let error = TcpStream::connect(("127.0.0.1", gate.port)).err()?;
+        (error.kind() == io::ErrorKind::ConnectionRefused).then_some(())
+    });
+    assert!(gate.is_running());
+    may_answer.store(true, Ordering::SeqCst);
+    for client in &mut busy {
+        client.reply().is(200, "late");
+        client.is_closed();
+    }
+    assert_eq!(gate.wait().code(), Some(0), "{}", gate.said());
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::bot::DEAD;
 use crate::support::tls::Authority;
-use crate::support::wire::chunked;
+use crate::support::wire::{chunked, reply};
 use crate::support::{Bot, Gate, Setup, Talk, eventually, ok, post, text};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -413,4 +413,28 @@ fn a_bot_that_comes_back_is_found_again() {
     }
     is_well.store(true, Ordering::SeqCst);
     gate.ask(GET).is(200, "hello");
+}
+
+/// The bot has answered, and still reads what the client of that answer does not send.
+#[test]
+fn an_upload_that_is_never_finished_does_not_delay_the_next_callback() {
+    let bot = Bot::with(|talk| {
+        let head = talk.head()?;
+        if head.is_some_and(|head| head.method() == "PUT") {
+            talk.send(reply("404 Not Found", "", "no"))?;
+            talk.wait_for_close();
+            return Ok(());
+        }
+        talk.send(ok("hello"))
+    });
+    let gate = Setup::before(&bot).top("workers = 1").start();
+    let mut uploading = gate.connect();
+    uploading.send("PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\nhi").reply().is(404, "no");
+    let began = Instant::now();
+    gate.ask(post(text("hello"))).is(200, "hello");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let seen: Vec<_> = bot.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(seen, [1, 2]);
+    drop(uploading);
+    bot.wait_for_ends(2);
 }

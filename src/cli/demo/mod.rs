@@ -49,6 +49,7 @@ impl Demo {
         let dead = dead_port().map_err(failed)?;
         let text = configuration(self.listen, bot.address, dead.local_addr().map_err(failed)?);
         let config = config::parse(&text, Path::new("demo.toml")).map_err(|errors| refuse(&errors))?.config;
+        let signals = run::Signals::register()?;
         let listeners = run::bind(&config)?;
         let (lines, log) = pipe().map_err(failed)?;
         let log = RequestLog::piped(&config.log, log).map_err(|error| Failure::of(&error))?;
@@ -56,7 +57,7 @@ impl Demo {
         let (has_ended, end) = mpsc::channel();
         let play = move || has_ended.send(stage.play());
         thread::Builder::new().name("demo".into()).spawn(play).map_err(failed)?;
-        run::serve(config, listeners, log)?;
+        run::serve(config, listeners, log, signals)?;
         // The last lines of the log are shown, unless nobody reads them.
         let _ = end.recv_timeout(Duration::from_secs(1));
         Ok(())
