@@ -21,6 +21,7 @@ mod stream;
 mod tap;
 mod tls;
 mod upstream;
+mod wire;
 mod worker;
 
 pub use listen::{BindError, Listener, bind};
