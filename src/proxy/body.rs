@@ -106,7 +106,6 @@ pub(super) struct ReplyBody {
 pub(super) struct Leased {
     pub(super) incoming: Incoming,
     /// Goes back to the pool when the body has been read, or is dropped.
-    #[expect(dead_code, reason = "held for what its end does")]
     pub(super) lease: Lease,
 }
 

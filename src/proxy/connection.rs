@@ -1,61 +1,118 @@
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
+use super::arrival::Connection;
+use super::client::Client;
 use super::entry::Entry;
 use super::framing;
-use super::handler::{Connection, handle};
+use super::handler::handle;
+use super::rewound::Rewound;
 use super::stream::Accepted;
 use super::tap::{Order, Tap, Tapped};
+use super::whole::{self, Next};
 use super::worker::Worker;
 use crate::policy::{Action, Cause};
-use crate::telemetry::{Client, Record, RequestPath};
+use crate::telemetry::{Client as Peer, Record, RequestPath};
 
-/// Serves one client connection to its end.
+/// Serves one client connection to its end: what can be exchanged whole by ourselves, all else by hyper.
 pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) {
     let Accepted { stream, peer } = accepted;
-    let connection = Rc::new(Connection { worker, tap: tap.clone(), peer });
-    let served = connection.clone();
-    let service = service_fn(move |request| {
-        let connection = served.clone();
-        async move { Ok::<_, std::convert::Infallible>(handle(connection, request).await) }
-    });
-    let io = TokioIo::new(Tapped::new(stream, tap.clone()));
-    let mut http = pin!(
-        http1::Builder::new()
-            .preserve_header_case(true)
-            .title_case_headers(true)
-            .auto_date_header(false)
-            // A client that has said all it has to say still waits for its answer.
-            .half_close(true)
-            .serve_connection(io, service)
-    );
-    let mut draining = false;
-    let result = poll_fn(|cx| {
+    let connection = Rc::new(Connection::new(worker, tap, peer));
+    let mut client = Client::new(stream, Vec::new());
+    loop {
+        match under_orders(&connection.tap, whole::serve(&connection, client)).await {
+            Some(Next::Stream(unfit, resumed)) => {
+                connection.resumed.replace(resumed);
+                client = unfit;
+            }
+            Some(Next::Closed) | None => return,
+        }
+        // Boxed: few connections need it, and it takes much room.
+        match Box::pin(stream_requests(&connection, client)).await {
+            Some(rest) => client = rest,
+            None => return,
+        }
+    }
+}
+
+/// Serves for as long as no order from outside ends it.
+async fn under_orders<T>(tap: &Tap, serving: impl Future<Output = T>) -> Option<T> {
+    let mut serving = pin!(serving);
+    poll_fn(|cx| {
         tap.listen(cx);
         if tap.order() == Order::Close {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(None);
+        }
+        // First what has come in already.
+        match serving.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if tap.order() == Order::Drain && tap.may_end(Instant::now()) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Serves requests with hyper, until there is none under way. None: the connection is over.
+async fn stream_requests(connection: &Rc<Connection>, client: Client) -> Option<Client> {
+    let tap = &connection.tap;
+    let served = connection.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let connection = served.clone();
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(handle(connection, request).await) })
+    });
+    let requests = tap.request();
+    let socket = Rewound::new(client.unread.into(), client.stream);
+    let mut http = http1::Builder::new()
+        .preserve_header_case(true)
+        .title_case_headers(true)
+        .auto_date_header(false)
+        // A client that has said all it has to say still waits for its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(Tapped::new(socket, tap.clone())), service);
+    let mut draining = false;
+    let ended = poll_fn(|cx| {
+        tap.listen(cx);
+        if tap.order() == Order::Close {
+            return Poll::Ready(Some(Ok(())));
         }
         // First what has come in already: hyper closes a connection on which it has read nothing yet.
-        if let Poll::Ready(result) = http.as_mut().poll(cx) {
-            return Poll::Ready(result);
+        if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        if !draining && tap.request() != requests && tap.is_at_rest() {
+            return Poll::Ready(None);
         }
         if draining || tap.order() != Order::Drain || tap.awaits_head(Instant::now()) {
             return Poll::Pending;
         }
         draining = true;
-        http.as_mut().graceful_shutdown();
-        http.as_mut().poll(cx)
+        Pin::new(&mut http).graceful_shutdown();
+        Pin::new(&mut http).poll(cx).map(Some)
     })
     .await;
-    if let Err(error) = result {
-        ended_badly(&connection, &error);
+    match ended {
+        None => {
+            let parts = http.into_parts();
+            let (unread, stream) = parts.io.into_inner().into_socket().into_parts();
+            tap.step_aside();
+            Some(Client::new(stream, [parts.read_buf, unread].concat()))
+        }
+        Some(result) => {
+            if let Err(error) = result {
+                ended_badly(connection, &error);
+            }
+            None
+        }
     }
 }
 
@@ -65,8 +122,8 @@ fn ended_badly(connection: &Connection, error: &hyper::Error) {
         tracing::debug!("client connection: {error}");
         return;
     }
-    let Connection { worker, tap, peer } = connection;
-    let client = peer.map_or(Client::Unix, Client::Addr);
+    let Connection { worker, tap, peer, .. } = connection;
+    let client = peer.map_or(Peer::Unix, Peer::Addr);
     let mut record = Record::new(worker.new_request_id(), client, Action::Reject(Cause::BadRequest));
     record.status = Some(if error.is_parse_too_large() { 431 } else { 400 });
     tap.with_broken_head(|head| {

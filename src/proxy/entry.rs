@@ -19,11 +19,23 @@ pub(super) struct Entry {
     tap: Rc<Tap>,
     /// Its number on its connection.
     request: u32,
+    /// Another entry will tell of the request.
+    is_void: bool,
 }
 
 impl Entry {
     pub(super) fn open(record: Record, log: RequestLog, tap: Rc<Tap>, began: Instant) -> Self {
-        Self { record, streamed: Rc::default(), began, log, request: tap.request(), tap }
+        Self { record, streamed: Rc::default(), began, log, request: tap.request(), tap, is_void: false }
+    }
+
+    /// Whether the connection ends with this request.
+    pub(super) fn is_last(&self) -> bool {
+        self.tap.is_last()
+    }
+
+    /// Nothing is written: the request is answered in another way, which tells of it.
+    pub(super) fn forget(mut self) {
+        self.is_void = true;
     }
 
     /// Notes what a callback is.
@@ -53,6 +65,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        if self.is_void {
+            return;
+        }
         let now = Instant::now();
         self.tap.request_done(self.request, now);
         self.record.duration = now.saturating_duration_since(self.began);

@@ -1,11 +1,8 @@
 //! The one place where an error becomes a response.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::StatusCode;
 
-use super::body::Outgoing;
-use super::clock::Clock;
-use super::entry::Entry;
 use super::framing::Refusal;
 use super::upstream::UpstreamError;
 use crate::policy::{Action, Cause, Failure};
@@ -52,31 +49,16 @@ impl Error {
         }
     }
 
-    /// The answer, with its log entry.
-    pub(super) fn respond(&self, action: Action, clock: &Clock, mut entry: Box<Entry>) -> Response<Outgoing> {
-        entry.record.action = action;
-        own(self.status(), "text/plain; charset=utf-8", self.text(), clock, entry)
+    /// What the client gets.
+    pub(super) fn answer(&self) -> Own {
+        Own { status: self.status(), content_type: "text/plain; charset=utf-8", body: self.text().into() }
     }
 }
 
 /// A response that the gate writes itself.
-pub(super) fn own(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-    clock: &Clock,
-    mut entry: Box<Entry>,
-) -> Response<Outgoing> {
-    entry.record.status = Some(status.as_u16());
-    let body = body.into();
-    let length = HeaderValue::from(body.len());
-    let mut response = Response::new(Outgoing::own(body, entry));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_LENGTH, length);
-    if let Some(date) = clock.date(Clock::unix_time().as_secs()) {
-        headers.insert(header::DATE, date);
-    }
-    response
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
 }

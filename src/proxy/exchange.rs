@@ -7,23 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
-use http_body::Body;
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::time::timeout_at;
 
-use super::body::{Outgoing, RequestBody};
 use super::clock::Clock;
 use super::entry::Entry;
-use super::error::{Error, own};
+use super::error::{Error, Own};
 use super::finish::Finish;
-use super::header as headers;
-use super::reply::Answer;
+use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, UpstreamError};
 use super::worker::Worker;
 use crate::config::{Route, TransferMode};
-use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
+use crate::policy::{Action, Before, Case, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
 use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open_as};
 
@@ -42,108 +37,95 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Forwards what can be no callback: nothing is kept, nothing is decided.
-    pub(super) async fn stream(
-        self: Box<Self>,
-        mut parts: request::Parts,
-        first: RequestBody,
-        rest: Incoming,
-        cause: Cause,
-    ) -> Response<Outgoing> {
-        let body = first.followed_by(rest, self.route().flag_header.clone(), self.entry.streamed.clone());
-        if body.size_hint().exact().is_none() {
-            // Without it, hyper takes a GET for one without a body.
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        self.pass(Box::new(Request::from_parts(parts, body)), Action::Forward(cause)).await
-    }
-
-    /// Answers a request whose body has been read.
-    pub(super) async fn callback(
+    /// Answers a callback that has been read. `request` makes what goes to the bot, if anything does;
+    /// its argument says whether the reply may have to be read.
+    pub(super) async fn callback<T: Transport>(
         mut self: Box<Self>,
-        parts: request::Parts,
-        body: Bytes,
-        trailers: Option<HeaderMap>,
-    ) -> Response<Outgoing> {
-        self.entry.record.bytes_in = body.len() as u64;
-        let declared = parts.headers.get(CONTENT_TYPE).and_then(|value| Format::declared(value.as_bytes()));
-        let text = String::from_utf8_lossy(&body);
-        let inbound = open_as(declared, &text, parts.uri.query());
+        told: Told<'_>,
+        request: impl FnOnce(&Self, Identity) -> T::Request,
+    ) -> T::Response {
+        self.entry.record.bytes_in = told.body.len() as u64;
+        let text = String::from_utf8_lossy(told.body);
+        let inbound = open_as(told.declared, &text, told.query);
         self.entry.note(&inbound);
-        let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
-        let request = Box::new(Request::from_parts(parts, body));
         self.is_for_wechat |= matches!(inbound, Inbound::Message(_) | Inbound::Event(_));
         match &inbound {
-            Inbound::Message(message) => self.message(message, request).await,
-            Inbound::Event(event) => self.consult(Case::Event(event), request).await,
-            Inbound::Other(other) => self.pass(request, Action::Forward(other.why.into())).await,
+            Inbound::Message(message) => self.message::<T>(message, request).await,
+            Inbound::Event(event) => self.consult::<T>(Case::Event(event), request).await,
+            Inbound::Other(other) => {
+                let request = request(&self, Identity::AsIs);
+                self.pass::<T>(request, Action::Forward(other.why.into())).await
+            }
         }
     }
 
-    async fn message(
+    async fn message<T: Transport>(
         mut self: Box<Self>,
         message: &UserMessage<'_>,
-        request: Box<Request<RequestBody>>,
-    ) -> Response<Outgoing> {
-        let route = self.route();
+        request: impl FnOnce(&Self, Identity) -> T::Request,
+    ) -> T::Response {
+        let snapshot = self.snapshot.clone();
         let flags = std::mem::take(&mut self.request_flags);
-        match before(message, &route.policy, read_flag(&flags)) {
-            Before::Ask(pending) => self.consult(Case::Message(message, pending), request).await,
-            Before::ShortCircuit(transfer) if self.is_dry_run() => self.pass(request, Action::Transfer(transfer)).await,
-            Before::ShortCircuit(transfer) => self.hand_over(message, transfer),
+        match before(message, &snapshot.route(self.position).policy, read_flag(&flags)) {
+            Before::Ask(pending) => self.consult::<T>(Case::Message(message, pending), request).await,
+            Before::ShortCircuit(transfer) if self.is_dry_run() => {
+                let request = request(&self, Identity::AsIs);
+                self.pass::<T>(request, Action::Transfer(transfer)).await
+            }
+            Before::ShortCircuit(transfer) => self.hand_over::<T>(message, transfer),
         }
     }
 
     /// Forwards a request whose outcome is settled.
-    async fn pass(mut self: Box<Self>, request: Box<Request<RequestBody>>, action: Action) -> Response<Outgoing> {
-        let asked = ask(self.pool.clone(), self.snapshot.clone(), request, None).await;
+    pub(super) async fn pass<T: Transport>(mut self: Box<Self>, request: T::Request, action: Action) -> T::Response {
+        let asked = ask::<T>(self.pool.clone(), self.snapshot.clone(), request, None).await;
         self.note(&asked, None);
         match asked.answer {
-            Ok(answer) => self.relay(answer, action).await,
-            Err(error) if error.is_the_clients() => self.refuse(&Error::BrokenBody),
-            Err(error) => {
+            Ok(answer) => self.relay::<T>(answer, action).await,
+            Err(Unanswered::Unfit(unfit)) => T::unfit(unfit, self.entry),
+            Err(Unanswered::Failed(error)) if error.is_the_clients() => self.refuse::<T>(&Error::BrokenBody),
+            Err(Unanswered::Failed(error)) => {
                 // In a dry-run, what would have been done is logged, whatever became of the rest.
                 let action = if matches!(action, Action::Forward(_)) { None } else { Some(action) };
-                self.fail(error, action)
+                self.fail::<T>(error, action)
             }
         }
     }
 
     /// Asks the bot, and decides on what it says, or on its failure.
-    async fn consult(
+    async fn consult<T: Transport>(
         mut self: Box<Self>,
         case: Case<'_>,
-        mut request: Box<Request<RequestBody>>,
-    ) -> Response<Outgoing> {
-        if case.may_need_reply() && !self.is_dry_run() {
-            headers::ask_for_identity(request.headers_mut());
-        }
+        request: impl FnOnce(&Self, Identity) -> T::Request,
+    ) -> T::Response {
+        let may_be_read = case.may_need_reply() && !self.is_dry_run();
+        let request = request(&self, if may_be_read { Identity::Wanted } else { Identity::AsIs });
         let said = Rc::new(OnceCell::new());
-        let (asked, late) = match self.ask_in_time(&case, request, &said).await {
+        let (asked, late) = match self.ask_in_time::<T>(&case, request, &said).await {
             InTime::Asked(asked) => (asked, None),
             InTime::LateInDryRun(asked, action) => (asked, Some(action)),
-            InTime::Late(action) => return self.carry_out(&case, action),
+            InTime::Late(action) => return self.carry_out::<T>(&case, action),
         };
         self.note(&asked, said.get());
         match (asked.answer, late) {
-            (Ok(answer), Some(action)) => self.relay(answer, action).await,
-            (Ok(answer), None) => self.decide(&case, answer).await,
-            (Err(error), Some(action)) => self.fail(error, Some(action)),
-            (Err(error), None) => self.bot_failed(&case, error, said.get()),
+            (Ok(answer), Some(action)) => self.relay::<T>(answer, action).await,
+            (Ok(answer), None) => self.decide::<T>(&case, answer).await,
+            (Err(Unanswered::Unfit(unfit)), _) => T::unfit(unfit, self.entry),
+            (Err(Unanswered::Failed(error)), Some(action)) => self.fail::<T>(error, Some(action)),
+            (Err(Unanswered::Failed(error)), None) => self.bot_failed::<T>(&case, error, said.get()),
         }
     }
 
     /// Asks the bot, for as long as the route's deadline allows if it says what happens then.
-    async fn ask_in_time(
+    async fn ask_in_time<T: Transport>(
         &self,
         case: &Case<'_>,
-        request: Box<Request<RequestBody>>,
+        request: T::Request,
         said: &Rc<OnceCell<Said>>,
-    ) -> InTime {
+    ) -> InTime<T> {
         let route = self.route();
-        let deadline = route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy);
-        let is_whole = deadline.is_some() || route.on_error != OnFailure::AsProxy;
-        let whole = is_whole.then(|| Whole { flag_header: route.flag_header.clone(), said: said.clone() });
+        let deadline = acting_deadline(route);
+        let whole = keeps_heads(route).then(|| Whole { flag_header: route.flag_header.clone(), said: said.clone() });
         let (pool, snapshot) = (self.pool.clone(), self.snapshot.clone());
         let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, whole).await) };
         // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
@@ -158,19 +140,20 @@ impl Exchange {
         }
     }
 
-    async fn decide(self: Box<Self>, case: &Case<'_>, mut answer: Box<Answer>) -> Response<Outgoing> {
-        let (route, limits) = (self.route(), &self.snapshot.clone().config.limits);
-        let status = answer.parts.status;
-        let flags: Vec<_> = answer.parts.headers.get_all(&route.flag_header).iter().cloned().collect();
+    async fn decide<T: Transport>(self: Box<Self>, case: &Case<'_>, mut answer: T::Answer) -> T::Response {
+        let snapshot = self.snapshot.clone();
+        let (route, limits) = (snapshot.route(self.position), &snapshot.config.limits);
+        let status = answer.status();
+        let flags = answer.named(&route.flag_header);
         let flag = read_flag(&flags);
         if status.is_server_error()
             && let Some(action) = case.failed(Failure::Error, route.on_error, flag, || self.spend_fallback())
         {
-            return self.conclude(case, action, answer).await;
+            return self.conclude::<T>(case, action, answer).await;
         }
         let needs_reply = case.needs_reply(status, flag);
         if needs_reply && let Err(error) = answer.read(limits.callback_body, limits.upstream_timeout).await {
-            return self.bot_failed(case, error, Some(&Said { status, flags }));
+            return self.bot_failed::<T>(case, error, Some(&Said { status, flags }));
         }
         let text = if needs_reply { answer.text(limits.callback_body) } else { None };
         if needs_reply && text.is_none() {
@@ -181,34 +164,42 @@ impl Exchange {
         let action = case.after(status, flag, reply.as_ref());
         drop(reply);
         drop(text);
-        self.conclude(case, action, answer).await
+        self.conclude::<T>(case, action, answer).await
     }
 
     /// Carries out what was decided on an answer.
-    async fn conclude(self: Box<Self>, case: &Case<'_>, action: Action, answer: Box<Answer>) -> Response<Outgoing> {
+    async fn conclude<T: Transport>(
+        self: Box<Self>,
+        case: &Case<'_>,
+        action: Action,
+        answer: T::Answer,
+    ) -> T::Response {
         if self.is_dry_run() || matches!(action, Action::Forward(_)) {
-            return self.relay(answer, action).await;
+            return self.relay::<T>(answer, action).await;
         }
-        self.carry_out(case, action)
+        self.carry_out::<T>(case, action)
     }
 
     /// Carries out what was decided without an answer.
-    fn carry_out(mut self, case: &Case<'_>, action: Action) -> Response<Outgoing> {
+    fn carry_out<T: Transport>(self, case: &Case<'_>, action: Action) -> T::Response {
         match (action, case) {
-            (Action::Transfer(transfer), Case::Message(message, _)) => self.hand_over(message, transfer),
-            (action, _) => {
-                self.entry.record.action = action;
-                own(StatusCode::OK, "text/plain; charset=utf-8", SUCCESS, &self.worker.clock, self.entry)
-            }
+            (Action::Transfer(transfer), Case::Message(message, _)) => self.hand_over::<T>(message, transfer),
+            (action, _) => self.say::<T>("text/plain; charset=utf-8", SUCCESS, action),
         }
     }
 
-    fn hand_over(mut self, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
+    fn hand_over<T: Transport>(self, message: &UserMessage<'_>, transfer: Transfer) -> T::Response {
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
         let body = reply.render(Clock::unix_time().as_secs());
         let content_type = reply.content_type();
-        self.entry.record.action = Action::Transfer(transfer);
-        own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
+        self.say::<T>(content_type, body, Action::Transfer(transfer))
+    }
+
+    /// Answers 200 with a body of the gate's own.
+    fn say<T: Transport>(mut self, content_type: &'static str, body: impl Into<Bytes>, action: Action) -> T::Response {
+        self.entry.record.action = action;
+        let own = Own { status: StatusCode::OK, content_type, body: body.into() };
+        T::own(own, &self.worker.clock, self.entry)
     }
 
     /// What is done when the bot failed, after what it had said. None: what a proxy does.
@@ -223,57 +214,58 @@ impl Exchange {
         case.failed(how, setting, flag, || self.spend_fallback())
     }
 
-    fn bot_failed(self, case: &Case<'_>, error: UpstreamError, said: Option<&Said>) -> Response<Outgoing> {
+    fn bot_failed<T: Transport>(self, case: &Case<'_>, error: UpstreamError, said: Option<&Said>) -> T::Response {
         match self.instead(case, error.failure(), self.route().on_error, said) {
             Some(action) if !self.is_dry_run() => {
                 self.pool.warn(&self.route().name, &error);
-                self.carry_out(case, action)
+                self.carry_out::<T>(case, action)
             }
-            action => self.fail(error, action),
+            action => self.fail::<T>(error, action),
         }
     }
 
     /// Answers as a proxy whose upstream failed. `instead` is what a dry-run would have done.
-    fn fail(self, error: UpstreamError, instead: Option<Action>) -> Response<Outgoing> {
+    fn fail<T: Transport>(mut self, error: UpstreamError, instead: Option<Action>) -> T::Response {
         self.pool.warn(&self.route().name, &error);
         let error = Error::Upstream(error);
-        let action = instead.unwrap_or_else(|| error.action());
-        error.respond(action, &self.worker.clock, self.entry)
+        self.entry.record.action = instead.unwrap_or_else(|| error.action());
+        T::own(error.answer(), &self.worker.clock, self.entry)
     }
 
-    pub(super) fn refuse(self, error: &Error) -> Response<Outgoing> {
-        error.respond(error.action(), &self.worker.clock, self.entry)
+    pub(super) fn refuse<T: Transport>(mut self, error: &Error) -> T::Response {
+        self.entry.record.action = error.action();
+        T::own(error.answer(), &self.worker.clock, self.entry)
     }
 
     /// Passes the bot's answer on as it came.
-    async fn relay(mut self: Box<Self>, mut answer: Box<Answer>, action: Action) -> Response<Outgoing> {
-        let limits = &self.snapshot.clone().config.limits;
+    async fn relay<T: Transport>(mut self: Box<Self>, mut answer: T::Answer, action: Action) -> T::Response {
+        let snapshot = self.snapshot.clone();
+        let limits = &snapshot.config.limits;
         if self.is_for_wechat
-            && answer.is_undelimited()
-            && !answer.is_event_stream()
+            && answer.ends_with_connection()
             // What takes too long goes out as it comes; nothing of it is lost.
             && let Err(error @ UpstreamError::Broken(_)) = answer.read(limits.callback_body, limits.upstream_timeout).await
         {
-            return self.fail(error, None);
+            return self.fail::<T>(error, None);
         }
-        let route = self.route();
-        let Answer { mut parts, body } = *answer;
-        headers::strip_hop_by_hop(&mut parts.headers);
-        parts.headers.remove(&route.flag_header);
-        parts.version = http::Version::HTTP_11;
         self.entry.record.action = action;
-        self.entry.record.status = Some(parts.status.as_u16());
-        Response::from_parts(parts, Outgoing::relayed(body, route.flag_header.clone(), self.entry))
+        self.entry.record.status = Some(answer.status().as_u16());
+        T::relay(answer, &snapshot.route(self.position).flag_header, self.entry)
     }
 
-    fn note(&mut self, asked: &Asked, said: Option<&Said>) {
-        let status = asked.answer.as_ref().ok().map(|answer| answer.parts.status).or(said.map(|said| said.status));
+    fn note<T: Transport>(&mut self, asked: &Asked<T>, said: Option<&Said>) {
+        let status = asked.answer.as_ref().ok().map(Answer::status).or(said.map(|said| said.status));
         self.entry.record.upstream = Some(asked.took);
         self.entry.record.upstream_status = status.map(|status| status.as_u16());
     }
 
-    fn route(&self) -> Arc<Route> {
-        self.snapshot.route(self.position).clone()
+    /// Whether a reply is of no use before it is complete, its head neither.
+    pub(super) fn waits_for_whole_replies(&self) -> bool {
+        self.is_for_wechat && !keeps_heads(self.route())
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        self.snapshot.route(self.position)
     }
 
     fn is_dry_run(&self) -> bool {
@@ -285,9 +277,25 @@ impl Exchange {
     }
 }
 
+/// A callback's request, as far as it says what it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'m> {
+    pub(super) body: &'m [u8],
+    /// What its Content-Type says.
+    pub(super) declared: Option<Format>,
+    pub(super) query: Option<&'m str>,
+}
+
+/// Whether the bot's reply is asked for uncompressed, where the client would take it otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Wanted,
+    AsIs,
+}
+
 /// What came of asking the bot.
-struct Asked {
-    answer: Result<Box<Answer>, UpstreamError>,
+struct Asked<T: Transport> {
+    answer: Result<T::Answer, Unanswered<T::Unfit>>,
     took: Duration,
 }
 
@@ -305,32 +313,42 @@ struct Whole {
 }
 
 /// What came of asking the bot under a deadline.
-enum InTime {
-    Asked(Asked),
+enum InTime<T: Transport> {
+    Asked(Asked<T>),
     /// The deadline passed, and this is what happens.
     Late(Action),
     /// The deadline passed, and this would have happened; the bot's answer came later.
-    LateInDryRun(Asked, Action),
+    LateInDryRun(Asked<T>, Action),
 }
 
 /// Sends a request to the bot, and waits for the head of its answer, or for all of it.
-async fn ask(
+async fn ask<T: Transport>(
     pool: Rc<Pool>,
     snapshot: Arc<Snapshot>,
-    request: Box<Request<RequestBody>>,
+    request: T::Request,
     whole: Option<Whole>,
-) -> Asked {
+) -> Asked<T> {
     let limits = &snapshot.config.limits;
-    let began = Instant::now();
-    let mut answer = pool.send(request, limits).await.map(Answer::unread);
+    let began = T::asked_before(&request).unwrap_or_else(Instant::now);
+    let mut answer = T::ask(&pool, request, limits).await;
     if let (Ok(head), Some(whole)) = (&mut answer, whole) {
-        let flags = head.parts.headers.get_all(&whole.flag_header).iter().cloned().collect();
-        whole.said.get_or_init(|| Said { status: head.parts.status, flags });
+        let flags = head.named(&whole.flag_header);
+        whole.said.get_or_init(|| Said { status: head.status(), flags });
         if let Err(error) = head.read(limits.callback_body, limits.upstream_timeout).await {
-            answer = Err(error);
+            answer = Err(error.into());
         }
     }
     Asked { answer, took: began.elapsed() }
+}
+
+/// The deadline, where something happens at it.
+fn acting_deadline(route: &Route) -> Option<Duration> {
+    route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy)
+}
+
+/// Whether what the head of a reply said counts although the body may never come.
+fn keeps_heads(route: &Route) -> bool {
+    acting_deadline(route).is_some() || route.on_error != OnFailure::AsProxy
 }
 
 fn read_flag(values: &[HeaderValue]) -> Flag<'_> {

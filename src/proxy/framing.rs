@@ -214,7 +214,7 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
 }
 
 /// Whether this is a host with an optional port, as a Host header has it (RFC 9110, section 7.2).
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let (name, port) = match value.iter().rposition(|byte| *byte == b':') {
         Some(at) if !value[at..].contains(&b']') => (&value[..at], &value[at + 1..]),
         _ => (value, &b""[..]),

@@ -1,37 +1,29 @@
-//! The path of a request, top to bottom: check, route, prepare, read; then the exchange with the bot.
+//! The path of a request that hyper reads, top to bottom: check, route, prepare, read; then the exchange with
+//! the bot.
 
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, Uri, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header, request};
 use hyper::body::Incoming;
 
+use super::arrival::{Arrival, Connection, Facts, Given};
 use super::body::{Outgoing, RequestBody};
-use super::entry::Entry;
 use super::error::Error;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Identity, Told};
 use super::finish::Finish;
 use super::framing::Framing;
 use super::header::{self as headers, Hop};
 use super::input::Input;
-use super::tap::Tap;
-use super::worker::Worker;
+use super::streamed::Streamed;
+use super::transport::Transport;
+use super::upstream::{Resumed, ToBot};
 use crate::config::{Address, Route, TransferMode, Upstream};
-use crate::policy::{Action, Cause};
-use crate::state::Snapshot;
-use crate::telemetry::{Client, Record, RequestId, RequestPath};
-
-/// One client connection.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) worker: Rc<Worker>,
-    pub(super) tap: Rc<Tap>,
-    /// None over a unix socket.
-    pub(super) peer: Option<IpAddr>,
-}
+use crate::policy::Cause;
+use crate::telemetry::RequestPath;
+use crate::wechat::Format;
 
 /// Answers one request. It never fails: whatever goes wrong is an answer too.
 pub(super) async fn handle(connection: Rc<Connection>, request: Request<Incoming>) -> Response<Outgoing> {
@@ -40,9 +32,11 @@ pub(super) async fn handle(connection: Rc<Connection>, request: Request<Incoming
     // Where a chunked body ends on the wire is hyper's knowledge alone, so the head of a request behind it
     // could not be checked: the connection ends with this one.
     let is_last = !matches!(head, Ok((_, Framing::Length(_))));
-    let arrival = Arrival::new(connection, &request, began);
+    let resumed = connection.resumed.take();
+    let arrival =
+        Arrival::new(connection.clone(), connection.worker.live.snapshot(), facts(&request, resumed.as_deref(), began));
     let mut response = match head {
-        Ok(_) => arrival.answer(request).await,
+        Ok(_) => arrival.answer(request, resumed).await,
         Err(refusal) => arrival.refuse(&Error::Refused(refusal)),
     };
     if is_last {
@@ -51,79 +45,50 @@ pub(super) async fn handle(connection: Rc<Connection>, request: Request<Incoming
     response
 }
 
-/// A request that has come in and found no route yet.
-struct Arrival {
-    connection: Rc<Connection>,
-    /// The configuration this request keeps to.
-    snapshot: Arc<Snapshot>,
-    /// The peer is a trusted proxy: what it says of the client counts.
-    trusted: bool,
-    entry: Box<Entry>,
+fn facts<'r>(
+    request: &'r Request<Incoming>,
+    resumed: Option<&Resumed>,
+    began: Instant,
+) -> Facts<impl DoubleEndedIterator<Item = &'r [u8]>> {
+    let headers = request.headers();
+    Facts {
+        method: request.method().clone(),
+        path: RequestPath::of(request.uri()),
+        forwarded_for: headers.get_all(&headers::FORWARDED_FOR).iter().map(HeaderValue::as_bytes),
+        id: match resumed {
+            Some(resumed) => Given::Before(resumed.id.clone()),
+            None => Given::ByPeer(headers.get(&headers::REQUEST_ID).cloned()),
+        },
+        began,
+    }
 }
 
 impl Arrival {
-    fn new(connection: Rc<Connection>, request: &Request<Incoming>, began: Instant) -> Self {
-        let snapshot = connection.worker.live.snapshot();
-        let trusted_proxies = &snapshot.config.trusted_proxies;
-        let trusted = connection.peer.is_none_or(|peer| trusted_proxies.contains(peer));
-        let client = headers::client_address(request.headers(), connection.peer, trusted_proxies);
-        let kept = request.headers().get(&headers::REQUEST_ID).filter(|_| trusted).and_then(RequestId::kept);
-        let id = kept.unwrap_or_else(|| connection.worker.new_request_id());
-        let mut record = Record::new(id, client.map_or(Client::Unix, Client::Addr), Action::Forward(Cause::Off));
-        record.method = Some(request.method().clone());
-        record.path = RequestPath::of(request.uri());
-        let entry = Box::new(Entry::open(record, connection.worker.log.clone(), connection.tap.clone(), began));
-        Self { connection, snapshot, trusted, entry }
+    fn refuse(mut self, error: &Error) -> Response<Outgoing> {
+        self.entry.record.action = error.action();
+        Streamed::own(error.answer(), &self.connection.worker.clock, self.entry)
     }
 
-    fn refuse(self, error: &Error) -> Response<Outgoing> {
-        error.respond(error.action(), &self.connection.worker.clock, self.entry)
-    }
-
-    async fn answer(mut self, request: Request<Incoming>) -> Response<Outgoing> {
+    async fn answer(self, request: Request<Incoming>, resumed: Option<Box<Resumed>>) -> Response<Outgoing> {
         let (mut parts, body) = request.into_parts();
         let host = parts.headers.get(header::HOST).cloned().or_else(|| authority(&parts.uri));
         let name = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         let Some(position) = self.snapshot.find(name, parts.uri.path()) else { return self.refuse(&Error::NoRoute) };
         let snapshot = self.snapshot.clone();
         let route = snapshot.route(position);
-        self.entry.record.route = Some(route.name.clone());
-        self.entry.record.dry_run = route.transfer == TransferMode::DryRun;
         let request_flags = self.request_flags(&parts, route);
         let is_for_wechat = is_of_wechat(&parts);
         self.prepare(&mut parts, route, host.as_ref());
-        let worker = self.connection.worker.clone();
-        let pool = worker.upstreams.pool(&route.upstream);
-        let exchange = Box::new(Exchange {
-            worker,
-            pool,
-            snapshot: self.snapshot,
-            position,
-            request_flags,
-            is_for_wechat,
-            entry: self.entry,
-        });
+        let exchange = self.exchange(position, request_flags, is_for_wechat);
         if route.transfer == TransferMode::Off {
-            return exchange.stream(parts, RequestBody::default(), body, Cause::Off).await;
+            return exchange.stream(parts, RequestBody::default(), body, resumed, Cause::Off).await;
         }
-        Self::take(exchange, parts, body).await
-    }
-
-    /// Reads a request that can be a callback; anything else streams past.
-    async fn take(exchange: Box<Exchange>, parts: request::Parts, body: Incoming) -> Response<Outgoing> {
-        match Input::read(&parts, body, &exchange.snapshot.config.limits).await {
-            Input::Callback(body, trailers) => {
-                let worker = exchange.worker.clone();
-                Finish::new(exchange.callback(parts, body, trailers), worker).await
-            }
-            Input::Other { first, rest, cause } => exchange.stream(parts, RequestBody::whole(first), rest, cause).await,
-            Input::Broken => exchange.refuse(&Error::BrokenBody),
-        }
+        take(exchange, parts, body, resumed).await
     }
 
     /// The flag on the request, where it counts.
     fn request_flags(&self, parts: &request::Parts, route: &Route) -> Vec<HeaderValue> {
-        if !(route.accept_request_flag && self.trusted) {
+        if !self.takes_flag(route) {
             return Vec::new();
         }
         parts.headers.get_all(&route.flag_header).iter().cloned().collect()
@@ -150,6 +115,46 @@ impl Arrival {
         parts.version = Version::HTTP_11;
         parts.uri = behind(&route.upstream.base_path, &parts.uri);
     }
+}
+
+/// Reads a request that can be a callback; anything else streams past.
+async fn take(
+    exchange: Box<Exchange>,
+    parts: request::Parts,
+    body: Incoming,
+    resumed: Option<Box<Resumed>>,
+) -> Response<Outgoing> {
+    match Input::read(&parts, body, &exchange.snapshot.config.limits).await {
+        Input::Callback(body, trailers) => {
+            let worker = exchange.worker.clone();
+            Finish::new(callback(exchange, parts, body, trailers, resumed), worker).await
+        }
+        Input::Other { first, rest, cause } => {
+            exchange.stream(parts, RequestBody::whole(first), rest, resumed, cause).await
+        }
+        Input::Broken => exchange.refuse::<Streamed>(&Error::BrokenBody),
+    }
+}
+
+async fn callback(
+    exchange: Box<Exchange>,
+    mut parts: request::Parts,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+    resumed: Option<Box<Resumed>>,
+) -> Response<Outgoing> {
+    let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| Format::declared(value.as_bytes()));
+    let target = parts.uri.path_and_query().cloned();
+    let query = target.as_ref().and_then(PathAndQuery::query);
+    let sent = body.clone();
+    let request = |exchange: &Exchange, identity| {
+        if identity == Identity::Wanted {
+            headers::ask_for_identity(&mut parts.headers);
+        }
+        let body = RequestBody::whole(sent).with_trailers(trailers, &exchange.route().flag_header);
+        ToBot { request: Box::new(Request::from_parts(parts, body)), resumed }
+    };
+    exchange.callback::<Streamed>(Told { body: &body, declared, query }, request).await
 }
 
 /// The host of an absolute target.

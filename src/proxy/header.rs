@@ -10,7 +10,7 @@ use crate::config::TrustedProxies;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -124,13 +124,17 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// The client behind the trusted proxies: the last address in X-Forwarded-For that is not one of them.
-pub(super) fn client_address(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Option<IpAddr> {
+pub(super) fn client_address<'v>(
+    forwarded_for: impl DoubleEndedIterator<Item = &'v [u8]>,
+    peer: Option<IpAddr>,
+    trusted: &TrustedProxies,
+) -> Option<IpAddr> {
     if peer.is_some_and(|peer| !trusted.contains(peer)) {
         return peer;
     }
     let mut client = peer;
-    for value in headers.get_all(FORWARDED_FOR).iter().rev() {
-        for address in value.to_str().unwrap_or_default().rsplit(',') {
+    for value in forwarded_for.rev() {
+        for address in str::from_utf8(value).unwrap_or_default().rsplit(',') {
             let Some(address) = parse_address(address.trim()) else { return client };
             client = Some(address);
             if !trusted.contains(address) {

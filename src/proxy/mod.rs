@@ -3,7 +3,10 @@
 //! One thread a worker, each with its own runtime, connections and pool of upstream connections
 //! ([`server`]); a request goes top to bottom through [`handler`].
 
+mod arrival;
 mod body;
+mod buffers;
+mod client;
 mod clock;
 mod connection;
 mod entry;
@@ -16,11 +19,15 @@ mod header;
 mod input;
 mod listen;
 mod reply;
+mod rewound;
 pub mod server;
 mod stream;
+mod streamed;
 mod tap;
 mod tls;
+mod transport;
 mod upstream;
+mod whole;
 mod wire;
 mod worker;
 

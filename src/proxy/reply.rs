@@ -8,45 +8,45 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use super::body::{Leased, ReplyBody};
+use super::transport::Answer;
 use super::upstream::UpstreamError;
 
 /// A bot's answer, as far as it has been read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Streaming {
     pub(super) parts: Parts,
     pub(super) body: ReplyBody,
 }
 
-impl Answer {
+impl Streaming {
     pub(super) fn unread(response: http::Response<Leased>) -> Box<Self> {
         let (parts, leased) = response.into_parts();
         Box::new(Self { parts, body: ReplyBody { rest: Some(leased), ..ReplyBody::default() } })
     }
 
-    /// Whether only the end of the connection tells where the body ends.
-    pub(super) fn is_undelimited(&self) -> bool {
+    fn is_undelimited(&self) -> bool {
         let Parts { status, headers, .. } = &self.parts;
         let has_body = !matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         has_body && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
     }
+}
 
-    /// Whether the reply is a stream of events, which nobody should wait for the end of.
-    pub(super) fn is_event_stream(&self) -> bool {
-        const EVENT_STREAM: &[u8] = b"text/event-stream";
-        let content_type = self.parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        content_type
-            .and_then(|value| value.get(..EVENT_STREAM.len()))
-            .is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+impl Answer for Box<Streaming> {
+    fn status(&self) -> StatusCode {
+        self.parts.status
     }
 
-    /// Reads the rest of the body, unless it turns out to be longer than `limit` bytes.
-    pub(super) async fn read(&mut self, limit: usize, patience: Duration) -> Result<(), UpstreamError> {
+    fn named(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.parts.headers.get_all(name).iter().cloned().collect()
+    }
+
+    async fn read(&mut self, limit: usize, patience: Duration) -> Result<(), UpstreamError> {
         if declared_length(&self.parts.headers).is_some_and(|length| length > limit as u64) {
             return Ok(());
         }
@@ -54,24 +54,36 @@ impl Answer {
         read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Broken)
     }
 
-    /// The body as text, uncompressed. None if it was not read whole, or is compressed in a way that can not
-    /// be undone within `limit` bytes.
-    pub(super) fn text(&self, limit: usize) -> Option<Cow<'_, str>> {
+    fn text(&self, limit: usize) -> Option<Cow<'_, str>> {
         if self.body.rest.is_some() {
             return None;
         }
-        let bytes = self.body.first.as_deref().unwrap_or_default();
-        let Some(coding) = self.parts.headers.get(CONTENT_ENCODING) else {
-            return Some(String::from_utf8_lossy(bytes));
-        };
-        let plain = match coding.as_bytes().to_ascii_lowercase().as_slice() {
-            b"identity" | b"" => return Some(String::from_utf8_lossy(bytes)),
-            b"gzip" | b"x-gzip" => bounded(MultiGzDecoder::new(bytes), limit)?,
-            b"deflate" => bounded(ZlibDecoder::new(bytes), limit)?,
-            _ => return None,
-        };
-        Some(Cow::Owned(String::from_utf8_lossy(&plain).into_owned()))
+        let coding = self.parts.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        plain_text(coding, self.body.first.as_deref().unwrap_or_default(), limit)
     }
+
+    fn ends_with_connection(&self) -> bool {
+        self.is_undelimited() && !is_event_stream(self.parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
+    }
+}
+
+/// Whether a reply is a stream of events, which nobody should wait for the end of.
+pub(super) fn is_event_stream(content_type: Option<&[u8]>) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let start = content_type.and_then(|value| value.get(..EVENT_STREAM.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+/// A body as text, uncompressed. None if it is compressed in a way that can not be undone within `limit` bytes.
+pub(super) fn plain_text<'b>(coding: Option<&[u8]>, bytes: &'b [u8], limit: usize) -> Option<Cow<'b, str>> {
+    let Some(coding) = coding else { return Some(String::from_utf8_lossy(bytes)) };
+    let plain = match coding.to_ascii_lowercase().as_slice() {
+        b"identity" | b"" => return Some(String::from_utf8_lossy(bytes)),
+        b"gzip" | b"x-gzip" => bounded(MultiGzDecoder::new(bytes), limit)?,
+        b"deflate" => bounded(ZlibDecoder::new(bytes), limit)?,
+        _ => return None,
+    };
+    Some(Cow::Owned(String::from_utf8_lossy(&plain).into_owned()))
 }
 
 impl ReplyBody {
@@ -122,9 +134,9 @@ mod tests {
 
     use super::*;
 
-    fn answer(coding: &'static str, body: Vec<u8>) -> Answer {
+    fn answer(coding: &'static str, body: Vec<u8>) -> Box<Streaming> {
         let (parts, ()) = http::Response::builder().header(CONTENT_ENCODING, coding).body(()).unwrap().into_parts();
-        Answer { parts, body: ReplyBody { first: Some(body.into()), ..ReplyBody::default() } }
+        Box::new(Streaming { parts, body: ReplyBody { first: Some(body.into()), ..ReplyBody::default() } })
     }
 
     #[test]

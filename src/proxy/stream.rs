@@ -1,7 +1,8 @@
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -58,6 +59,33 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_socket!(self, socket => socket.poll_shutdown(cx))
+    }
+}
+
+impl Stream {
+    /// Waits until there is something to read, or nothing will come any more. It takes no memory to wait in.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_readable(cx)).await
+    }
+
+    /// Whether nothing is known to have come over it, not even its end.
+    pub(super) fn is_quiet(&self) -> bool {
+        if self.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending() {
+            return true;
+        }
+        // What was read last may have been all there was, so that only trying tells.
+        let nothing = match self {
+            Self::Tcp(socket) => socket.try_read(&mut [0]),
+            Self::Unix(socket) => socket.try_read(&mut [0]),
+        };
+        nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_read_ready(cx),
+            Self::Unix(socket) => socket.poll_read_ready(cx),
+        }
     }
 }
 

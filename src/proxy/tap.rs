@@ -23,6 +23,10 @@ impl<S> Tapped<S> {
     pub(super) fn new(socket: S, tap: Rc<Tap>) -> Self {
         Self { socket, tap }
     }
+
+    pub(super) fn into_socket(self) -> S {
+        self.socket
+    }
 }
 
 /// What is known of one client connection beside what hyper tells.
@@ -36,6 +40,8 @@ pub(super) struct Tap {
     stalled: Cell<Option<Instant>>,
     /// Counts requests, so that the end of one is not taken for the end of the next.
     request: Cell<u32>,
+    /// The client wants the connection to end with the request that is being answered.
+    closes: Cell<bool>,
     order: Cell<Order>,
     /// How often it was ordered to drain.
     reminders: Cell<u8>,
@@ -73,6 +79,7 @@ impl Tap {
             began: Cell::new(None),
             stalled: Cell::new(None),
             request: Cell::new(0),
+            closes: Cell::new(false),
             order: Cell::new(Order::Serve),
             reminders: Cell::new(0),
             waker: RefCell::new(None),
@@ -90,6 +97,50 @@ impl Tap {
         let Checked { len, framing } = framing::check(&wire.head)?;
         wire.step_behind(len, framing);
         Ok((began, framing))
+    }
+
+    /// Notes that a request is here whole, and is being answered without hyper.
+    pub(super) fn take_whole(&self, closes: bool) {
+        self.stage.set(Stage::Busy);
+        self.request.set(self.request.get().wrapping_add(1));
+        self.closes.set(closes);
+    }
+
+    /// Notes that there is a part of a request, unless one is known already.
+    pub(super) fn begin(&self) {
+        if self.began.get().is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.began.set(Some(now));
+        if matches!(self.stage.get(), Stage::Idle(_)) {
+            self.stage.set(Stage::Head(now));
+        }
+    }
+
+    /// When the first byte of the request came.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.began.get()
+    }
+
+    /// Whether the connection ends with the request that is being answered without hyper.
+    pub(super) fn is_last(&self) -> bool {
+        self.closes.get() || self.order.get() != Order::Serve
+    }
+
+    /// Whether hyper has nothing to do: no request is under way, and all of the last reply has gone out.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.stage.get(), Stage::Idle(_)) && self.stalled.get().is_none() && self.wire.borrow().is_at_rest()
+    }
+
+    /// Forgets what hyper was given: it has nothing to do with the connection any more.
+    pub(super) fn step_aside(&self) {
+        *self.wire.borrow_mut() = Wire::default();
+    }
+
+    /// Whether the connection can end now, because nobody waits for an answer.
+    pub(super) fn may_end(&self, now: Instant) -> bool {
+        matches!(self.stage.get(), Stage::Idle(_)) && !self.awaits_head(now)
     }
 
     /// The number of the request that is being answered.
@@ -168,19 +219,13 @@ impl Tap {
     }
 
     fn received(&self, bytes: &[u8]) {
-        let mut wire = self.wire.borrow_mut();
-        if !wire.receive(bytes) || self.began.get().is_some() {
-            return;
-        }
-        let now = Instant::now();
-        self.began.set(Some(now));
-        if matches!(self.stage.get(), Stage::Idle(_)) {
-            self.stage.set(Stage::Head(now));
+        if self.wire.borrow_mut().receive(bytes) {
+            self.begin();
         }
     }
 
     /// The client has sent or taken something.
-    fn moved(&self) {
+    pub(super) fn moved(&self) {
         if self.stalled.take().is_none() {
             return;
         }
@@ -199,7 +244,7 @@ impl Tap {
         }
     }
 
-    fn nothing_moves(&self) {
+    pub(super) fn nothing_moves(&self) {
         if self.stalled.get().is_none() {
             self.stalled.set(Some(Instant::now()));
         }

@@ -45,6 +45,11 @@ impl Wire {
         !self.is_blank
     }
 
+    /// Whether the next byte begins a request.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.at, Position::Head) && self.is_blank
+    }
+
     pub(super) fn step_behind(&mut self, head: usize, framing: Framing) {
         let received = (self.head.len() - head) as u64;
         match framing {

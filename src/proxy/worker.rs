@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio::task::spawn_local;
 
+use super::buffers::Buffers;
 use super::clock::Clock;
 use super::upstream::Upstreams;
 use crate::state::Live;
@@ -18,6 +19,7 @@ pub(super) struct Worker {
     pub(super) log: RequestLog,
     pub(super) upstreams: Upstreams,
     pub(super) clock: Clock,
+    pub(super) buffers: Buffers,
     /// Exchanges that go on although nobody waits for them any more.
     apart: Cell<usize>,
     /// The thread is about to end: what is dropped from now on is dropped for good.
@@ -32,6 +34,7 @@ impl Worker {
             log,
             upstreams: Upstreams::default(),
             clock: Clock::default(),
+            buffers: Buffers::default(),
             apart: Cell::new(0),
             has_ended: Cell::new(false),
             entropy: RefCell::new(Entropy::seeded()),

@@ -1,127 +1,42 @@
-//! Connections to the bots: opened on demand, kept for the next request, each used for one at a time.
+//! Requests that hyper sends, with bodies that are streamed.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::fmt;
+use std::cell::Cell;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_local;
 use tokio::time::error::Elapsed;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::body::{Leased, RequestBody};
-use super::stream::Stream;
-use super::tls::{self, Connector};
-use crate::config::{Address, Limits, Upstream};
-use crate::policy::Failure;
+use super::{Pool, Resumed, UpstreamError};
+use crate::config::Limits;
+use crate::proxy::body::{Leased, RequestBody};
 
-/// One worker's pools, one an upstream.
-#[derive(Debug, Default)]
-pub(super) struct Upstreams {
-    pools: RefCell<Vec<Rc<Pool>>>,
-}
-
-impl Upstreams {
-    pub(super) fn pool(&self, upstream: &Arc<Upstream>) -> Rc<Pool> {
-        let mut pools = self.pools.borrow_mut();
-        if let Some(pool) =
-            pools.iter().find(|pool| Arc::ptr_eq(&pool.upstream, upstream) || pool.upstream == *upstream)
-        {
-            return pool.clone();
-        }
-        let pool = Rc::new(Pool::new(upstream.clone()));
-        pools.push(pool.clone());
-        pool
-    }
-}
-
-/// Why there is no answer of the bot.
-#[derive(Debug)]
-pub(super) enum UpstreamError {
-    Connect(io::Error),
-    ConnectTimeout,
-    Tls(io::Error),
-    /// The connection broke, or what came over it is no HTTP.
-    Broken(hyper::Error),
-    /// The head of the answer took too long.
-    Timeout,
-    /// The body of the answer took too long.
-    BodyTimeout,
-    /// The bot switched protocols without being asked.
-    Switched,
-}
-
-impl UpstreamError {
-    pub(super) fn failure(&self) -> Failure {
-        match self {
-            Self::ConnectTimeout | Self::Timeout | Self::BodyTimeout => Failure::Timeout,
-            Self::Connect(_) | Self::Tls(_) | Self::Broken(_) | Self::Switched => Failure::Error,
-        }
-    }
-
-    /// Whether it was the client that broke off, in the middle of its body.
-    pub(super) fn is_the_clients(&self) -> bool {
-        matches!(self, Self::Broken(error) if error.is_user())
-    }
-
-    pub(super) fn status(&self) -> StatusCode {
-        match self.failure() {
-            Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Failure::Error => StatusCode::BAD_GATEWAY,
-        }
-    }
-}
-
-impl fmt::Display for UpstreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => write!(f, "cannot connect: {error}"),
-            Self::ConnectTimeout => f.write_str("cannot connect: no answer within connect_timeout"),
-            Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
-            Self::Broken(error) if error.is_incomplete_message() => {
-                f.write_str("the connection was closed before the reply was complete")
-            }
-            Self::Broken(error) if error.is_parse() => write!(f, "the reply is not HTTP: {error}"),
-            Self::Broken(error) => write!(f, "the connection broke: {error}"),
-            Self::Timeout => f.write_str("no reply within upstream_timeout"),
-            Self::BodyTimeout => f.write_str("the reply was not complete within upstream_timeout"),
-            Self::Switched => f.write_str("the bot switched protocols without being asked to"),
-        }
-    }
-}
-
-/// The connections to one upstream.
-#[derive(Debug)]
-pub(super) struct Pool {
-    upstream: Arc<Upstream>,
-    connector: OnceCell<Option<Connector>>,
-    /// The one that was used last is at the end, and is used next: the others may grow old and go.
-    idle: RefCell<Vec<Idle>>,
-    idle_for: Cell<Duration>,
-    is_swept: Cell<bool>,
-    warned: Cell<Option<Instant>>,
+/// A request for hyper to send.
+pub(in crate::proxy) struct ToBot {
+    pub(in crate::proxy) request: Box<Request<RequestBody>>,
+    /// The connection over which the bot has it already, and has begun to answer.
+    pub(in crate::proxy) resumed: Option<Box<Resumed>>,
 }
 
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    since: Instant,
-}
-
-#[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     /// Whether any byte came since the last request was sent.
     heard: Rc<Cell<bool>>,
+}
+
+impl Connection {
+    pub(super) fn is_open(&self) -> bool {
+        self.sender.is_ready()
+    }
 }
 
 /// An attempt that failed.
@@ -134,28 +49,21 @@ struct Failed {
 }
 
 impl Pool {
-    fn new(upstream: Arc<Upstream>) -> Self {
-        Self {
-            upstream,
-            connector: OnceCell::new(),
-            idle: RefCell::default(),
-            idle_for: Cell::default(),
-            is_swept: Cell::default(),
-            warned: Cell::default(),
-        }
-    }
-
     /// Sends a request, and waits for the head of the answer.
     ///
     /// A pooled connection that the upstream had closed before any byte of an answer came is the one case
     /// in which the request is sent again, once, over a fresh connection.
-    pub(super) async fn send(
+    pub(in crate::proxy) async fn send(
         self: &Rc<Self>,
-        request: Box<Request<RequestBody>>,
+        to_bot: ToBot,
         limits: &Limits,
     ) -> Result<Response<Leased>, UpstreamError> {
         self.idle_for.set(limits.upstream_idle);
-        let request = match self.reuse() {
+        let ToBot { request, resumed } = to_bot;
+        if let Some(resumed) = resumed {
+            return Box::pin(self.resume(request, *resumed, limits)).await;
+        }
+        let request = match self.streamed.take(limits.upstream_idle, Connection::is_open) {
             None => request,
             Some(connection) => {
                 let spare = again(&request);
@@ -180,19 +88,17 @@ impl Pool {
         self.send_over(connection, request, limits).await.map_err(|failed| failed.error)
     }
 
-    /// A connection that was open a moment ago.
-    fn reuse(&self) -> Option<Connection> {
-        loop {
-            let Idle { connection, since } = self.idle.borrow_mut().pop()?;
-            if since.elapsed() > self.idle_for.get() {
-                // All others have been idle for longer.
-                self.idle.borrow_mut().clear();
-                return None;
-            }
-            if connection.sender.is_ready() {
-                return Some(connection);
-            }
-        }
+    /// Takes the answer to a request that was sent already. What hyper sends of it once more goes nowhere.
+    async fn resume(
+        self: &Rc<Self>,
+        request: Box<Request<RequestBody>>,
+        resumed: Resumed,
+        limits: &Limits,
+    ) -> Result<Response<Leased>, UpstreamError> {
+        let connection = converse(Answered { stream: resumed.rewound(), is_written: false, reader: None }).await?;
+        let mut answer = self.send_over(connection, request, limits).await.map_err(|failed| failed.error)?;
+        answer.body_mut().lease.pool = None;
+        Ok(answer)
     }
 
     async fn send_over(
@@ -214,70 +120,37 @@ impl Pool {
                 Err(Failed { error: UpstreamError::Switched, unsent: None, unheard: false })
             }
             Ok(Ok(response)) => {
-                let lease = Lease { connection: Some(connection), pool: self.clone() };
+                let lease = Lease { connection: Some(connection), pool: Some(self.clone()) };
                 Ok(response.map(|incoming| Leased { incoming, lease }))
             }
         }
     }
 
     async fn connect(&self) -> Result<Connection, UpstreamError> {
-        let stream = match &self.upstream.address {
-            Address::Tcp { host, port } => tcp(host, *port).await.map(Stream::Tcp),
-            Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        };
-        let stream = stream.map_err(UpstreamError::Connect)?;
+        let stream = self.open().await?;
         match self.connector().map_err(UpstreamError::Tls)? {
             Some(connector) => converse(connector.connect(stream).await.map_err(UpstreamError::Tls)?).await,
             None => converse(stream).await,
-        }
-    }
-
-    fn connector(&self) -> io::Result<Option<&Connector>> {
-        if self.connector.get().is_none() {
-            let made = tls::connector(&self.upstream)?;
-            return Ok(self.connector.get_or_init(|| made).as_ref());
-        }
-        Ok(self.connector.get().and_then(Option::as_ref))
-    }
-
-    fn give_back(self: &Rc<Self>, connection: Connection) {
-        self.idle.borrow_mut().push(Idle { connection, since: Instant::now() });
-        if !self.is_swept.replace(true) {
-            spawn_local(self.clone().sweep());
-        }
-    }
-
-    /// Closes connections that have been idle for too long, until none is left.
-    async fn sweep(self: Rc<Self>) {
-        while !self.idle.borrow().is_empty() {
-            sleep(Duration::from_secs(1)).await;
-            self.idle.borrow_mut().retain(|idle| idle.since.elapsed() <= self.idle_for.get());
-        }
-        self.is_swept.set(false);
-    }
-
-    /// Says on the diagnostics log what is wrong, at most once a second.
-    pub(super) fn warn(&self, route: &str, what: impl fmt::Display) {
-        let now = Instant::now();
-        if self.warned.get().is_none_or(|last| now - last >= Duration::from_secs(1)) {
-            self.warned.set(Some(now));
-            tracing::warn!(route, upstream = self.upstream.url, "{what}");
         }
     }
 }
 
 /// A connection in use. It goes back to its pool once the answer has been read.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(in crate::proxy) struct Lease {
     connection: Option<Connection>,
-    pool: Rc<Pool>,
+    /// None where the connection serves no other request.
+    pool: Option<Rc<Pool>>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         // One on which hyper still reads the answer or sends the request's body is closed.
-        if let Some(connection) = self.connection.take().filter(|connection| connection.sender.is_ready()) {
-            self.pool.give_back(connection);
+        if let Some(connection) = self.connection.take().filter(Connection::is_open)
+            && let Some(pool) = &self.pool
+        {
+            pool.streamed.put(connection);
+            pool.watch();
         }
     }
 }
@@ -305,15 +178,6 @@ fn again(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone();
     Some(Box::new(copy))
-}
-
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = match host.parse::<std::net::IpAddr>() {
-        Ok(address) => TcpStream::connect((address, port)).await?,
-        Err(_) => TcpStream::connect((host, port)).await?,
-    };
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Begins HTTP on a connection. A bot's small sins in its headers are passed over, as other clients do.
@@ -377,5 +241,39 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A socket over which a request went already. What is written to it goes nowhere; what came over it is read
+/// once something was written, as hyper takes no answer before it.
+struct Answered<S> {
+    stream: S,
+    is_written: bool,
+    reader: Option<Waker>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Answered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_written {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        self.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<S: Unpin> AsyncWrite for Answered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_written = true;
+        self.reader.take().map_or((), Waker::wake);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

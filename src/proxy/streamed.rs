@@ -1,0 +1,87 @@
+//! Exchanges that hyper carries: bodies of any size and shape, streamed.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Request, Response, Version, request};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::{Outgoing, RequestBody};
+use super::clock::Clock;
+use super::entry::Entry;
+use super::error::Own;
+use super::exchange::Exchange;
+use super::header as headers;
+use super::reply::Streaming;
+use super::transport::{Transport, Unanswered};
+use super::upstream::{Pool, Resumed, ToBot};
+use crate::config::Limits;
+use crate::policy::{Action, Cause};
+
+/// The way of hyper.
+pub(super) struct Streamed;
+
+impl Transport for Streamed {
+    type Request = ToBot;
+    type Answer = Box<Streaming>;
+    type Unfit = Infallible;
+    type Response = Response<Outgoing>;
+
+    async fn ask(pool: &Rc<Pool>, to_bot: ToBot, limits: &Limits) -> Result<Box<Streaming>, Unanswered<Infallible>> {
+        Ok(Streaming::unread(pool.send(to_bot, limits).await?))
+    }
+
+    fn asked_before(to_bot: &ToBot) -> Option<Instant> {
+        to_bot.resumed.as_ref().map(|resumed| resumed.asked)
+    }
+
+    fn relay(answer: Box<Streaming>, flag: &HeaderName, entry: Box<Entry>) -> Response<Outgoing> {
+        let Streaming { mut parts, body } = *answer;
+        headers::strip_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(flag);
+        parts.version = Version::HTTP_11;
+        Response::from_parts(parts, Outgoing::relayed(body, flag.clone(), entry))
+    }
+
+    fn own(own: Own, clock: &Clock, mut entry: Box<Entry>) -> Response<Outgoing> {
+        let Own { status, content_type, body } = own;
+        entry.record.status = Some(status.as_u16());
+        let length = HeaderValue::from(body.len());
+        let mut response = Response::new(Outgoing::own(body, entry));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_LENGTH, length);
+        if let Some(date) = clock.date(Clock::unix_time().as_secs()) {
+            headers.insert(DATE, date);
+        }
+        response
+    }
+
+    fn unfit(never: Infallible, _: Box<Entry>) -> Response<Outgoing> {
+        match never {}
+    }
+}
+
+impl Exchange {
+    /// Forwards what can be no callback: nothing is kept, nothing is decided.
+    pub(super) async fn stream(
+        self: Box<Self>,
+        mut parts: request::Parts,
+        first: RequestBody,
+        rest: Incoming,
+        resumed: Option<Box<Resumed>>,
+        cause: Cause,
+    ) -> Response<Outgoing> {
+        let body = first.followed_by(rest, self.route().flag_header.clone(), self.entry.streamed.clone());
+        if body.size_hint().exact().is_none() {
+            // Without it, hyper takes a GET for one without a body.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let request = Box::new(Request::from_parts(parts, body));
+        self.pass::<Streamed>(ToBot { request, resumed }, Action::Forward(cause)).await
+    }
+}

@@ -1,0 +1,153 @@
+//! Requests that are sent as a whole, over connections on which the gate speaks HTTP itself, for replies
+//! that are read whole.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{timeout, timeout_at};
+
+use super::{Pool, UpstreamError};
+use crate::config::Limits;
+use crate::proxy::rewound::Rewound;
+use crate::proxy::stream::Stream;
+use crate::proxy::transport::Unanswered;
+use crate::proxy::whole::{Look, Reply};
+use crate::telemetry::RequestId;
+
+/// A request, ready to be sent.
+#[derive(Debug)]
+pub(in crate::proxy) struct Question {
+    /// Head and body.
+    pub(in crate::proxy) wire: Vec<u8>,
+    /// Memory for the reply.
+    pub(in crate::proxy) room: Vec<u8>,
+    /// It is a callback, whose reply is of no use before it is complete.
+    pub(in crate::proxy) waits: bool,
+    pub(in crate::proxy) id: RequestId,
+}
+
+/// A bot's answer that has begun.
+#[derive(Debug)]
+pub(in crate::proxy) struct Resumed {
+    stream: Stream,
+    /// What came so far.
+    wire: Vec<u8>,
+    /// What ended it, unless the bot did.
+    broken: Option<io::Error>,
+    pub(in crate::proxy) id: RequestId,
+    /// When the request was sent.
+    pub(in crate::proxy) asked: Instant,
+}
+
+impl Resumed {
+    pub(super) fn rewound(self) -> Rewound<Stream> {
+        Rewound::new(self.wire.into(), self.stream).broken(self.broken)
+    }
+}
+
+/// How an attempt over one connection ended.
+enum Attempt {
+    Answered(Reply),
+    Failed(UpstreamError),
+    /// The connection ended before any of an answer came. The question, for another attempt.
+    Silent(Option<io::Error>, Question),
+    Unfit(Box<Resumed>),
+}
+
+impl Pool {
+    /// Sends a request, and reads the reply.
+    ///
+    /// A pooled connection that the upstream had closed before any byte of an answer came is the one case
+    /// in which the request is sent again, once, over a fresh connection.
+    pub(in crate::proxy) async fn ask(
+        self: &Rc<Self>,
+        mut question: Question,
+        limits: &Limits,
+    ) -> Result<Reply, Unanswered<Box<Resumed>>> {
+        self.idle_for.set(limits.upstream_idle);
+        if let Some(stream) = self.whole.take(limits.upstream_idle, Stream::is_quiet) {
+            match self.attempt(stream, question, limits).await {
+                Attempt::Silent(_, again) => question = again,
+                other => return other.into(),
+            }
+        }
+        let stream = timeout(limits.connect_timeout, self.open()).await;
+        let stream = stream.map_err(|_| UpstreamError::ConnectTimeout)??;
+        self.attempt(stream, question, limits).await.into()
+    }
+
+    async fn attempt(self: &Rc<Self>, mut stream: Stream, question: Question, limits: &Limits) -> Attempt {
+        let Question { wire: request, room: mut wire, waits, id } = question;
+        wire.clear();
+        let asked = Instant::now();
+        let mut until = asked + limits.upstream_timeout;
+        // A bot that takes no more of the request may have answered all the same; if not, nothing will come.
+        let Ok(_) = timeout_at(until.into(), stream.write_all(&request)).await else {
+            return Attempt::Failed(UpstreamError::Timeout);
+        };
+        let mut end = None;
+        let mut has_head = false;
+        loop {
+            let ended = end.is_some();
+            let missing = match Reply::look(wire, matches!(end, Some(None))) {
+                Look::Whole(reply) if waits || reply.is_delimited() => {
+                    self.keep(stream, &reply);
+                    return Attempt::Answered(reply);
+                }
+                Look::Headless(so_far) if !ended => {
+                    wire = so_far;
+                    0
+                }
+                Look::Bodiless(so_far, missing) if !ended && waits => {
+                    if !std::mem::replace(&mut has_head, true) {
+                        until = Instant::now() + limits.upstream_timeout;
+                    }
+                    wire = so_far;
+                    missing.unwrap_or(0)
+                }
+                Look::Headless(room) | Look::Unfit(room) if room.is_empty() => {
+                    let question = Question { wire: request, room, waits, id };
+                    return Attempt::Silent(end.flatten(), question);
+                }
+                Look::Whole(Reply { wire, .. })
+                | Look::Headless(wire)
+                | Look::Bodiless(wire, _)
+                | Look::Unfit(wire) => {
+                    let broken = end.flatten();
+                    return Attempt::Unfit(Box::new(Resumed { stream, wire, broken, id, asked }));
+                }
+            };
+            wire.reserve(missing.max(1));
+            match timeout_at(until.into(), stream.read_buf(&mut wire)).await {
+                Ok(Ok(0)) => end = Some(None),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => end = Some(Some(error)),
+                Err(_) if has_head => {
+                    return Attempt::Unfit(Box::new(Resumed { stream, wire, broken: None, id, asked }));
+                }
+                Err(_) => return Attempt::Failed(UpstreamError::Timeout),
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request, if there can be one.
+    fn keep(self: &Rc<Self>, stream: Stream, reply: &Reply) {
+        if reply.keeps_connection {
+            self.whole.put(stream);
+            self.watch();
+        }
+    }
+}
+
+impl From<Attempt> for Result<Reply, Unanswered<Box<Resumed>>> {
+    fn from(attempt: Attempt) -> Self {
+        match attempt {
+            Attempt::Answered(reply) => Ok(reply),
+            Attempt::Failed(error) => Err(Unanswered::Failed(error)),
+            Attempt::Silent(error, _) => Err(Unanswered::Failed(UpstreamError::Silent(error))),
+            Attempt::Unfit(resumed) => Err(Unanswered::Unfit(resumed)),
+        }
+    }
+}

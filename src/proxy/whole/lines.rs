@@ -1,0 +1,257 @@
+//! The lines of a head as they stand on the wire, taken only where there is one way to read them.
+
+use memchr::memchr;
+
+/// Where one header line stands in its message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) kind: Kind,
+    start: u32,
+    colon: u32,
+    /// Without the CR LF.
+    end: u32,
+}
+
+/// What a line means to a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Host,
+    ContentLength,
+    ContentType,
+    ContentEncoding,
+    AcceptEncoding,
+    Connection,
+    TransferEncoding,
+    Upgrade,
+    /// Of one connection only, and of no interest (RFC 9110, section 7.6.1).
+    Hop,
+    ForwardedFor,
+    ForwardedProto,
+    ForwardedHost,
+    RequestId,
+    /// Changes how the message is exchanged: `TE`, `Trailer`, `Expect`.
+    Unfit,
+    /// Holds a `_`: PHP reads it as `-`, so that it may be one of the gate's own.
+    Underscore,
+}
+
+impl Line {
+    /// With its CR LF.
+    pub(super) fn whole<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        &message[self.start as usize..self.end as usize + 2]
+    }
+
+    pub(super) fn name<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        &message[self.start as usize..self.colon as usize]
+    }
+
+    pub(super) fn value<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        message[self.colon as usize + 1..self.end as usize].trim_ascii()
+    }
+}
+
+/// How far a head could be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// To its end, which is here.
+    Complete(usize),
+    Partial,
+    /// There is something in it that not everybody reads alike.
+    Odd,
+}
+
+/// Header lines of one head that are looked at; one with more is odd.
+const LINES_MAX: usize = 100;
+
+/// Finds the header lines from `at` on, behind the first line.
+pub(super) fn scan(message: &[u8], mut at: usize, lines: &mut Vec<Line>) -> Scan {
+    lines.clear();
+    loop {
+        let rest = &message[at..];
+        let Some(feed) = memchr(b'\n', rest) else { return Scan::Partial };
+        let Some(line) = rest[..feed].strip_suffix(b"\r") else { return Scan::Odd };
+        if line.is_empty() {
+            return Scan::Complete(at + feed + 1);
+        }
+        let Some((kind, colon)) = read(line).filter(|_| lines.len() < LINES_MAX) else { return Scan::Odd };
+        let (start, end) = (at as u32, (at + line.len()) as u32);
+        lines.push(Line { kind, start, colon: start + colon as u32, end });
+        at += feed + 1;
+    }
+}
+
+/// The kind of a line and where its colon is. None if it is odd.
+fn read(line: &[u8]) -> Option<(Kind, usize)> {
+    let colon = memchr(b':', line)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let classes = name.iter().fold(0, |classes, byte| classes | NAME[usize::from(*byte)]);
+    if name.is_empty() || classes & ODD != 0 || !value.iter().all(|byte| is_of_value(*byte)) {
+        return None;
+    }
+    Some((if classes & UNDERSCORE == 0 { kind(name) } else { Kind::Underscore }, colon))
+}
+
+const ODD: u8 = 1;
+const UNDERSCORE: u8 = 2;
+
+/// What each byte is in a header's name (RFC 9110, section 5.6.2).
+const NAME: [u8; 256] = {
+    let mut classes = [ODD; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        if character.is_ascii_alphanumeric()
+            || matches!(character, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~')
+        {
+            classes[byte] = 0;
+        }
+        byte += 1;
+    }
+    classes[b'_' as usize] = UNDERSCORE;
+    classes
+};
+
+/// Visible bytes, white space, and what is beyond ASCII (RFC 9110, section 5.5).
+pub(super) fn is_of_value(byte: u8) -> bool {
+    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
+}
+
+fn kind(name: &[u8]) -> Kind {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        2 if is(b"te") => Kind::Unfit,
+        4 if is(b"host") => Kind::Host,
+        6 if is(b"expect") => Kind::Unfit,
+        7 if is(b"trailer") => Kind::Unfit,
+        7 if is(b"upgrade") => Kind::Upgrade,
+        10 if is(b"connection") => Kind::Connection,
+        10 if is(b"keep-alive") => Kind::Hop,
+        12 if is(b"content-type") => Kind::ContentType,
+        12 if is(b"x-request-id") => Kind::RequestId,
+        14 if is(b"content-length") => Kind::ContentLength,
+        15 if is(b"accept-encoding") => Kind::AcceptEncoding,
+        15 if is(b"x-forwarded-for") => Kind::ForwardedFor,
+        16 if is(b"content-encoding") => Kind::ContentEncoding,
+        16 if is(b"proxy-connection") => Kind::Hop,
+        16 if is(b"x-forwarded-host") => Kind::ForwardedHost,
+        17 if is(b"transfer-encoding") => Kind::TransferEncoding,
+        17 if is(b"x-forwarded-proto") => Kind::ForwardedProto,
+        _ => Kind::Plain,
+    }
+}
+
+/// What the Connection lines of a message say. None where they name headers.
+pub(super) fn persistence(message: &[u8], lines: &[Line]) -> Option<Persistence> {
+    let mut said = Persistence::Unsaid;
+    for line in lines.iter().filter(|line| line.kind == Kind::Connection) {
+        for option in line.value(message).split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                said = Persistence::Close;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                said = if said == Persistence::Close { said } else { Persistence::KeepAlive };
+            } else if !option.is_empty() && !option.eq_ignore_ascii_case(b"upgrade") {
+                return None;
+            }
+        }
+    }
+    Some(said)
+}
+
+/// Whether a connection goes on behind a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    Unsaid,
+    KeepAlive,
+    Close,
+}
+
+/// The one length that is given. Some(None) where none is; None where it is odd.
+pub(super) fn length(message: &[u8], lines: &[Line]) -> Option<Option<u64>> {
+    let mut lengths = lines.iter().filter(|line| line.kind == Kind::ContentLength);
+    let Some(line) = lengths.next() else { return Some(None) };
+    let digits = line.value(message);
+    if lengths.next().is_some() || digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(Some(digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(head: &str) -> Result<Vec<Kind>, Scan> {
+        let mut lines = Vec::new();
+        match scan(head.as_bytes(), 0, &mut lines) {
+            Scan::Complete(end) => {
+                assert_eq!(end, head.len());
+                Ok(lines.iter().map(|line| line.kind).collect())
+            }
+            other => Err(other),
+        }
+    }
+
+    #[test]
+    fn lines_are_known_by_their_name_whatever_its_case() {
+        for (head, expected) in [
+            ("\r\n", vec![]),
+            ("Host: a\r\nX-A:b\r\n\r\n", vec![Kind::Host, Kind::Plain]),
+            ("CONTENT-length: 1\r\ncontent-TYPE:\r\n\r\n", vec![Kind::ContentLength, Kind::ContentType]),
+            ("Keep-Alive: 1\r\nProxy-Connection: a\r\n\r\n", vec![Kind::Hop, Kind::Hop]),
+            ("X_Forwarded_For: 1\r\nX-Forwarded-For: 1\r\n\r\n", vec![Kind::Underscore, Kind::ForwardedFor]),
+            ("TE: trailers\r\nExpect: 100-continue\r\nTrailer: a\r\n\r\n", vec![Kind::Unfit; 3]),
+            ("A: \u{e9}\tb c\r\n\r\n", vec![Kind::Plain]),
+        ] {
+            assert_eq!(kinds(head), Ok(expected), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_odd() {
+        for head in [
+            "Host: a\n\r\n",
+            "Host a\r\n\r\n",
+            "Host : a\r\n\r\n",
+            ": a\r\n\r\n",
+            "A: b\r\n c\r\n\r\n",
+            "A: b\r\n\tc: d\r\n\r\n",
+            "A: b\0\r\n\r\n",
+            "A: b\rc: d\r\n\r\n",
+            "A\u{e9}: b\r\n\r\n",
+            "A(b): c\r\n\r\n",
+            "A: \u{7f}\r\n\r\n",
+            &"a: b\r\n".repeat(LINES_MAX + 1),
+        ] {
+            assert_eq!(kinds(head), Err(Scan::Odd), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_partial_until_its_empty_line() {
+        let head = "Host: a\r\nA: b\r\n\r\n";
+        for end in 0..head.len() {
+            assert_eq!(kinds(&head[..end]), Err(Scan::Partial), "{end}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_persistence_are_taken_only_where_they_are_clear() {
+        let said = |head: &str| {
+            let mut lines = Vec::new();
+            scan(head.as_bytes(), 0, &mut lines);
+            (length(head.as_bytes(), &lines), persistence(head.as_bytes(), &lines))
+        };
+        for (head, length, persistence) in [
+            ("\r\n", Some(None), Some(Persistence::Unsaid)),
+            ("Content-Length: 07\r\nConnection: keep-alive\r\n\r\n", Some(Some(7)), Some(Persistence::KeepAlive)),
+            ("Content-Length: 7\r\nContent-Length: 7\r\n\r\n", None, Some(Persistence::Unsaid)),
+            ("Content-Length: +7\r\nConnection: Close, keep-alive\r\n\r\n", None, Some(Persistence::Close)),
+            ("Content-Length:\r\nConnection: x-a\r\n\r\n", None, None),
+            ("Content-Length: 1,1\r\nConnection: upgrade\r\n\r\n", None, Some(Persistence::Unsaid)),
+            ("Content-Length: 1234567890123456789\r\n\r\n", None, Some(Persistence::Unsaid)),
+        ] {
+            assert_eq!(said(head), (length, persistence), "{head:?}");
+        }
+    }
+}
