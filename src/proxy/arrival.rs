@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,13 +24,19 @@ pub(super) struct Connection {
     pub(super) tap: Rc<Tap>,
     /// None over a unix socket.
     pub(super) peer: Option<IpAddr>,
+    peer_name: OnceCell<Box<str>>,
     /// The bot's answer to the request that comes next, where it has begun already.
     pub(super) resumed: RefCell<Option<Box<Resumed>>>,
 }
 
 impl Connection {
     pub(super) fn new(worker: Rc<Worker>, tap: Rc<Tap>, peer: Option<IpAddr>) -> Self {
-        Self { worker, tap, peer, resumed: RefCell::default() }
+        Self { worker, tap, peer, peer_name: OnceCell::new(), resumed: RefCell::default() }
+    }
+
+    /// The peer's address as text.
+    pub(super) fn peer_name(&self) -> Option<&str> {
+        self.peer.map(|peer| &**self.peer_name.get_or_init(|| peer.to_string().into()))
     }
 }
 

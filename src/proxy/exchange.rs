@@ -1,6 +1,7 @@
 //! One exchange with a bot, and the decisions around it. What is decided comes from [`crate::policy`]; here
 //! it is carried out.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl Exchange {
         request: impl FnOnce(&Self, Identity) -> T::Request,
     ) -> T::Response {
         self.entry.record.bytes_in = told.body.len() as u64;
-        let text = String::from_utf8_lossy(told.body);
+        let text = as_text(told.body);
         let inbound = open_as(told.declared, &text, told.query);
         self.entry.note(&inbound);
         self.is_for_wechat |= matches!(inbound, Inbound::Message(_) | Inbound::Event(_));
@@ -199,7 +200,7 @@ impl Exchange {
     fn say<T: Transport>(mut self, content_type: &'static str, body: impl Into<Bytes>, action: Action) -> T::Response {
         self.entry.record.action = action;
         let own = Own { status: StatusCode::OK, content_type, body: body.into() };
-        T::own(own, &self.worker.clock, self.entry)
+        T::own(own, &self.worker, self.entry)
     }
 
     /// What is done when the bot failed, after what it had said. None: what a proxy does.
@@ -229,12 +230,12 @@ impl Exchange {
         self.pool.warn(&self.route().name, &error);
         let error = Error::Upstream(error);
         self.entry.record.action = instead.unwrap_or_else(|| error.action());
-        T::own(error.answer(), &self.worker.clock, self.entry)
+        T::own(error.answer(), &self.worker, self.entry)
     }
 
     pub(super) fn refuse<T: Transport>(mut self, error: &Error) -> T::Response {
         self.entry.record.action = error.action();
-        T::own(error.answer(), &self.worker.clock, self.entry)
+        T::own(error.answer(), &self.worker, self.entry)
     }
 
     /// Passes the bot's answer on as it came.
@@ -349,6 +350,12 @@ fn acting_deadline(route: &Route) -> Option<Duration> {
 /// Whether what the head of a reply said counts although the body may never come.
 fn keeps_heads(route: &Route) -> bool {
     acting_deadline(route).is_some() || route.on_error != OnFailure::AsProxy
+}
+
+/// A body as text; what is no UTF-8 in it is replaced. Nearly none has any, and to make sure of that is
+/// quicker than to look for it.
+fn as_text(body: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
 fn read_flag(values: &[HeaderValue]) -> Flag<'_> {

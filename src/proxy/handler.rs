@@ -66,7 +66,7 @@ fn facts<'r>(
 impl Arrival {
     fn refuse(mut self, error: &Error) -> Response<Outgoing> {
         self.entry.record.action = error.action();
-        Streamed::own(error.answer(), &self.connection.worker.clock, self.entry)
+        Streamed::own(error.answer(), &self.connection.worker, self.entry)
     }
 
     async fn answer(self, request: Request<Incoming>, resumed: Option<Box<Resumed>>) -> Response<Outgoing> {

@@ -18,6 +18,7 @@ use super::header as headers;
 use super::reply::Streaming;
 use super::transport::{Transport, Unanswered};
 use super::upstream::{Pool, Resumed, ToBot};
+use super::worker::Worker;
 use crate::config::Limits;
 use crate::policy::{Action, Cause};
 
@@ -46,7 +47,7 @@ impl Transport for Streamed {
         Response::from_parts(parts, Outgoing::relayed(body, flag.clone(), entry))
     }
 
-    fn own(own: Own, clock: &Clock, mut entry: Box<Entry>) -> Response<Outgoing> {
+    fn own(own: Own, worker: &Worker, mut entry: Box<Entry>) -> Response<Outgoing> {
         let Own { status, content_type, body } = own;
         entry.record.status = Some(status.as_u16());
         let length = HeaderValue::from(body.len());
@@ -55,7 +56,7 @@ impl Transport for Streamed {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CONTENT_LENGTH, length);
-        if let Some(date) = clock.date(Clock::unix_time().as_secs()) {
+        if let Some(date) = worker.clock.date(Clock::unix_time().as_secs()) {
             headers.insert(DATE, date);
         }
         response

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::clock::Clock;
 use super::entry::Entry;
 use super::error::Own;
 use super::upstream::{Pool, UpstreamError};
+use super::worker::Worker;
 use crate::config::Limits;
 
 /// How the request, the bot's answer and the response of an exchange travel.
@@ -35,7 +35,7 @@ pub(super) trait Transport: 'static {
     fn relay(answer: Self::Answer, flag: &HeaderName, entry: Box<Entry>) -> Self::Response;
 
     /// A response that the gate writes itself.
-    fn own(own: Own, clock: &Clock, entry: Box<Entry>) -> Self::Response;
+    fn own(own: Own, worker: &Worker, entry: Box<Entry>) -> Self::Response;
 
     /// No response yet: the exchange goes on in another way.
     fn unfit(unfit: Self::Unfit, entry: Box<Entry>) -> Self::Response;

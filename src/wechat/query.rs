@@ -33,6 +33,25 @@ impl<'q> Query<'q> {
 
     /// All values of a parameter; copied only where there is something to decode.
     fn values(self, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
-        form_urlencoded::parse(self.0.as_bytes()).filter(move |(given, _)| given == name).map(|(_, value)| value)
+        // Looked for as a whole first: most of what is asked for is not there.
+        let may_be_there = self.0.contains(name) || is_encoded(self.0);
+        let pairs = if may_be_there { self.0 } else { "" };
+        pairs.split('&').filter_map(move |pair| {
+            let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (given == name || (is_encoded(given) && decoded(given) == name)).then(|| decoded(value))
+        })
     }
+}
+
+fn is_encoded(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'%' | b'+'))
+}
+
+/// One side of a pair of `application/x-www-form-urlencoded`, decoded.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !is_encoded(text) {
+        return Cow::Borrowed(text);
+    }
+    let pair = format!("={text}");
+    Cow::Owned(form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value).collect())
 }

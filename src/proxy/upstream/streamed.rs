@@ -265,7 +265,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Answered<S> {
 impl<S: Unpin> AsyncWrite for Answered<S> {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.is_written = true;
-        self.reader.take().map_or((), Waker::wake);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         Poll::Ready(Ok(buf.len()))
     }
 

@@ -73,6 +73,15 @@ impl Pool {
                 other => return other.into(),
             }
         }
+        // Boxed: most requests find a connection, and should not carry the room that making one takes.
+        Box::pin(self.ask_afresh(question, limits)).await
+    }
+
+    async fn ask_afresh(
+        self: &Rc<Self>,
+        question: Question,
+        limits: &Limits,
+    ) -> Result<Reply, Unanswered<Box<Resumed>>> {
         let stream = timeout(limits.connect_timeout, self.open()).await;
         let stream = stream.map_err(|_| UpstreamError::ConnectTimeout)??;
         self.attempt(stream, question, limits).await.into()
@@ -83,24 +92,29 @@ impl Pool {
         wire.clear();
         let asked = Instant::now();
         let mut until = asked + limits.upstream_timeout;
-        // A bot that takes no more of the request may have answered all the same; if not, nothing will come.
-        let Ok(_) = timeout_at(until.into(), stream.write_all(&request)).await else {
+        let exchange = async {
+            // A bot that takes no more of the request may have answered all the same; if not, nothing will come.
+            let _ = stream.write_all(&request).await;
+            stream.read_buf(&mut wire).await
+        };
+        let Ok(read) = timeout_at(until.into(), exchange).await else {
             return Attempt::Failed(UpstreamError::Timeout);
         };
-        let mut end = None;
+        let mut end = ended(read);
         let mut has_head = false;
         loop {
-            let ended = end.is_some();
+            let has_ended = end.is_some();
             let missing = match Reply::look(wire, matches!(end, Some(None))) {
-                Look::Whole(reply) if waits || reply.is_delimited() => {
+                Look::Whole(mut reply) if waits || reply.is_delimited() => {
                     self.keep(stream, &reply);
+                    reply.spare = request;
                     return Attempt::Answered(reply);
                 }
-                Look::Headless(so_far) if !ended => {
+                Look::Headless(so_far) if !has_ended => {
                     wire = so_far;
                     0
                 }
-                Look::Bodiless(so_far, missing) if !ended && waits => {
+                Look::Bodiless(so_far, missing) if !has_ended && waits => {
                     if !std::mem::replace(&mut has_head, true) {
                         until = Instant::now() + limits.upstream_timeout;
                     }
@@ -121,9 +135,7 @@ impl Pool {
             };
             wire.reserve(missing.max(1));
             match timeout_at(until.into(), stream.read_buf(&mut wire)).await {
-                Ok(Ok(0)) => end = Some(None),
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => end = Some(Some(error)),
+                Ok(read) => end = ended(read),
                 Err(_) if has_head => {
                     return Attempt::Unfit(Box::new(Resumed { stream, wire, broken: None, id, asked }));
                 }
@@ -138,6 +150,15 @@ impl Pool {
             self.whole.put(stream);
             self.watch();
         }
+    }
+}
+
+/// How the bot's answer ended, if it did: with the connection, or with an error.
+fn ended(read: io::Result<usize>) -> Option<Option<io::Error>> {
+    match read {
+        Ok(0) => Some(None),
+        Ok(_) => None,
+        Err(error) => Some(Some(error)),
     }
 }
 

@@ -67,26 +67,40 @@ const LINES_MAX: usize = 100;
 /// Finds the header lines from `at` on, behind the first line.
 pub(super) fn scan(message: &[u8], mut at: usize, lines: &mut Vec<Line>) -> Scan {
     lines.clear();
+    let start = at;
     loop {
         let rest = &message[at..];
         let Some(feed) = memchr(b'\n', rest) else { return Scan::Partial };
         let Some(line) = rest[..feed].strip_suffix(b"\r") else { return Scan::Odd };
+        let next = at + feed + 1;
         if line.is_empty() {
-            return Scan::Complete(at + feed + 1);
+            // Each line has two of them at its end, and so there are none elsewhere.
+            let is_clear = controls(&message[start..next]) == 2 * (lines.len() + 1);
+            return if is_clear { Scan::Complete(next) } else { Scan::Odd };
         }
         let Some((kind, colon)) = read(line).filter(|_| lines.len() < LINES_MAX) else { return Scan::Odd };
-        let (start, end) = (at as u32, (at + line.len()) as u32);
-        lines.push(Line { kind, start, colon: start + colon as u32, end });
-        at += feed + 1;
+        lines.push(Line { kind, start: at as u32, colon: (at + colon) as u32, end: (at + line.len()) as u32 });
+        at = next;
     }
 }
 
-/// The kind of a line and where its colon is. None if it is odd.
+/// How many bytes can not stand in a header's value (RFC 9110, section 5.5).
+pub(super) fn controls(bytes: &[u8]) -> usize {
+    // Counted in pieces whose number fits into a byte, so that many are looked at at once.
+    let of_piece = |piece: &[u8]| piece.iter().map(|byte| u8::from(is_control(*byte))).sum::<u8>();
+    bytes.chunks(255).map(|piece| usize::from(of_piece(piece))).sum()
+}
+
+fn is_control(byte: u8) -> bool {
+    (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
+}
+
+/// The kind of a line and where its colon is. None if its name is odd.
 fn read(line: &[u8]) -> Option<(Kind, usize)> {
     let colon = memchr(b':', line)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let name = &line[..colon];
     let classes = name.iter().fold(0, |classes, byte| classes | NAME[usize::from(*byte)]);
-    if name.is_empty() || classes & ODD != 0 || !value.iter().all(|byte| is_of_value(*byte)) {
+    if name.is_empty() || classes & ODD != 0 {
         return None;
     }
     Some((if classes & UNDERSCORE == 0 { kind(name) } else { Kind::Underscore }, colon))
@@ -111,11 +125,6 @@ const NAME: [u8; 256] = {
     classes[b'_' as usize] = UNDERSCORE;
     classes
 };
-
-/// Visible bytes, white space, and what is beyond ASCII (RFC 9110, section 5.5).
-pub(super) fn is_of_value(byte: u8) -> bool {
-    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
-}
 
 fn kind(name: &[u8]) -> Kind {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);

@@ -25,6 +25,7 @@ use super::error::{Error, Own};
 use super::exchange::{Exchange, Identity, Told};
 use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, Question, Resumed, UpstreamError};
+use super::worker::Worker;
 use crate::config::{Limits, Route, TransferMode};
 use crate::policy::{Action, Cause};
 use crate::telemetry::RequestPath;
@@ -66,21 +67,24 @@ impl Transport for Whole {
         None
     }
 
-    fn relay(reply: Reply, flag: &HeaderName, mut entry: Box<Entry>) -> Outcome {
-        let (mut wire, closes) = (Vec::new(), entry.is_last());
+    fn relay(mut reply: Reply, flag: &HeaderName, mut entry: Box<Entry>) -> Outcome {
+        let (mut wire, closes) = (std::mem::take(&mut reply.spare), entry.is_last());
+        wire.clear();
         reply.write(flag, closes, &mut wire);
         entry.record.bytes_out = reply.body().len() as u64;
         Outcome::Response(Response { wire, closes, room: reply.wire, entry })
     }
 
-    fn own(own: Own, clock: &Clock, mut entry: Box<Entry>) -> Outcome {
+    fn own(own: Own, worker: &Worker, mut entry: Box<Entry>) -> Outcome {
         let Own { status, content_type, body } = own;
         let closes = entry.is_last();
-        let mut wire = Vec::with_capacity(192 + body.len());
+        let mut wire = worker.buffers.take();
         // Writing to a Vec does not fail.
         let _ = write!(wire, "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
-        if let Some(date) = clock.date(Clock::unix_time().as_secs()) {
-            wire.extend([b"Date: ", date.as_bytes(), b"\r\n"].into_iter().flatten());
+        if let Some(date) = worker.clock.date(Clock::unix_time().as_secs()) {
+            wire.extend_from_slice(b"Date: ");
+            wire.extend_from_slice(date.as_bytes());
+            wire.extend_from_slice(b"\r\n");
         }
         wire.extend_from_slice(if closes { b"Connection: close\r\n\r\n" } else { b"\r\n" });
         wire.extend_from_slice(&body);
@@ -128,8 +132,7 @@ pub(super) enum Next {
 /// Serves the requests of a client that can be exchanged whole.
 pub(super) async fn serve(connection: &Rc<Connection>, mut client: Client) -> Next {
     loop {
-        let body_max = connection.worker.live.snapshot().config.limits.callback_body;
-        let (outcome, length) = match Request::look(&client.unread, body_max) {
+        let (outcome, length) = match Request::look(&client.unread) {
             request::Look::Fit(request) => {
                 let length = request.len();
                 connection.tap.take_whole(request.closes);
@@ -199,6 +202,7 @@ async fn send(connection: &Connection, client: &mut Client, response: Response) 
     let Connection { worker, tap, .. } = connection;
     let sent = client.send(&wire, tap).await;
     drop(entry);
+    worker.buffers.give(wire);
     worker.buffers.give(room);
     if sent.is_err() {
         return false;
@@ -213,10 +217,11 @@ async fn send(connection: &Connection, client: &mut Client, response: Response) 
 /// Answers one request. It never fails: whatever goes wrong is an answer too.
 async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
     let worker = connection.worker.clone();
-    let (snapshot, peer) = (worker.live.snapshot(), connection.peer);
+    let snapshot = worker.live.snapshot();
     let (path, query) = request.target();
     let position = snapshot.find(request.host(), path);
-    if position.is_some_and(|position| !is_fit(snapshot.route(position))) {
+    let too_long = request.body().len() > snapshot.config.limits.callback_body;
+    if too_long || position.is_some_and(|position| !is_fit(snapshot.route(position))) {
         return Outcome::Unfit(None);
     }
     let facts = Facts {
@@ -226,8 +231,8 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
         id: Given::ByPeer(request.request_id()),
         began: connection.tap.began().unwrap_or_else(Instant::now),
     };
-    let arrival = Arrival::new(connection, snapshot, facts);
-    let Some(position) = position else { return refuse(arrival, &worker.clock) };
+    let arrival = Arrival::new(connection.clone(), snapshot, facts);
+    let Some(position) = position else { return refuse(arrival, &worker) };
     let snapshot = arrival.snapshot.clone();
     let route = snapshot.route(position);
     let flags = if arrival.takes_flag(route) { request.named(&route.flag_header) } else { Vec::new() };
@@ -237,8 +242,8 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
     let question = |exchange: &Exchange, identity, waits| {
         let id = &exchange.entry.record.id;
         let identity = identity == Identity::Wanted;
-        let mut wire = Vec::new();
-        request.write(&Onward { route, peer, trusted, id, identity }, &mut wire);
+        let mut wire = worker.buffers.take();
+        request.write(&Onward { route, peer: connection.peer_name(), trusted, id, identity }, &mut wire);
         Question { wire, room: worker.buffers.take(), waits, id: id.clone() }
     };
     let cause = match Format::sniff(request.body()) {
@@ -260,8 +265,8 @@ fn is_fit(route: &Route) -> bool {
     route.upstream.tls.is_none() && !route.flag_header.as_str().contains('_')
 }
 
-fn refuse(mut arrival: Arrival, clock: &Clock) -> Outcome {
+fn refuse(mut arrival: Arrival, worker: &Worker) -> Outcome {
     let error = Error::NoRoute;
     arrival.entry.record.action = error.action();
-    Whole::own(error.answer(), clock, arrival.entry)
+    Whole::own(error.answer(), worker, arrival.entry)
 }

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use memchr::memchr;
 
 use super::chunks::{self, Chunks};
-use super::lines::{Kind, Line, Persistence, Scan, is_of_value, length, persistence, scan};
+use super::lines::{Kind, Line, Persistence, Scan, controls, length, persistence, scan};
 use super::request::{MESSAGE_MAX, is};
 use crate::proxy::reply::{is_event_stream, plain_text};
 
@@ -19,6 +19,8 @@ pub(in crate::proxy) struct Reply {
     pub(in crate::proxy) wire: Vec<u8>,
     head: Head,
     body: Body,
+    /// Memory that the question took.
+    pub(in crate::proxy) spare: Vec<u8>,
     /// Nothing stands behind it, and the connection goes on.
     pub(in crate::proxy) keeps_connection: bool,
 }
@@ -82,7 +84,7 @@ impl Reply {
             _ => return Look::Unfit(wire),
         };
         let keeps_connection = head.persists && !ended && end == wire.len();
-        Look::Whole(Self { wire, head, body, keeps_connection })
+        Look::Whole(Self { wire, spare: Vec::new(), head, body, keeps_connection })
     }
 
     pub(in crate::proxy) fn status(&self) -> StatusCode {
@@ -118,7 +120,9 @@ impl Reply {
     pub(in crate::proxy) fn write(&self, flag: &HeaderName, closes: bool, out: &mut Vec<u8>) {
         let Head { status_line, lines, framing, .. } = &self.head;
         out.reserve(self.wire.len() + 64);
-        out.extend([b"HTTP/1.1 ", &self.wire[status_line.clone()], b"\r\n"].into_iter().flatten());
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(&self.wire[status_line.clone()]);
+        out.extend_from_slice(b"\r\n");
         for line in lines {
             let stays = match line.kind {
                 Kind::Connection | Kind::Hop | Kind::Upgrade | Kind::TransferEncoding => false,
@@ -210,7 +214,7 @@ fn status_line(line: &[u8]) -> Option<(StatusCode, bool, Range<usize>)> {
     };
     let status = StatusCode::from_bytes(line.get(CODE..CODE + 3)?).ok()?;
     // The space behind the code belongs to it even where no reason follows.
-    let is_clear = line.get(CODE + 3) == Some(&b' ') && line.iter().all(|byte| is_of_value(*byte));
+    let is_clear = line.get(CODE + 3) == Some(&b' ') && controls(line) == 0;
     is_clear.then(|| (status, is_latest, CODE..line.len()))
 }
 

@@ -1,7 +1,5 @@
 //! A callback's request as it stands on the wire, and as it goes to the bot.
 
-use std::io::Write;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use http::{HeaderName, HeaderValue};
@@ -40,7 +38,7 @@ pub(super) enum Look<'m> {
 
 impl<'m> Request<'m> {
     /// Looks at what a client has sent so far.
-    pub(super) fn look(bytes: &'m [u8], body_max: usize) -> Look<'m> {
+    pub(super) fn look(bytes: &'m [u8]) -> Look<'m> {
         const METHOD: &[u8] = b"POST ";
         let shared = METHOD.len().min(bytes.len());
         if bytes[..shared] != METHOD[..shared] {
@@ -54,7 +52,7 @@ impl<'m> Request<'m> {
             Scan::Partial => return partial(bytes, None),
             Scan::Odd => return Look::Unfit,
         };
-        let (Some(length), Some(closes)) = (body_length(bytes, &lines, body_max), closes(bytes, &lines)) else {
+        let (Some(length), Some(closes)) = (body_length(bytes, &lines), closes(bytes, &lines)) else {
             return Look::Unfit;
         };
         match bytes.get(..body + length) {
@@ -120,10 +118,8 @@ impl<'m> Request<'m> {
     /// Writes it as it goes to the bot: everything as it is, but for what contract section 4 names.
     pub(super) fn write(&self, onward: &Onward<'_>, out: &mut Vec<u8>) {
         out.reserve(self.message.len() + 256);
-        out.extend_from_slice(b"POST ");
-        out.extend_from_slice(onward.route.upstream.base_path.as_bytes());
-        out.extend_from_slice(&self.message[self.target.clone()]);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let base_path = onward.route.upstream.base_path.as_bytes();
+        push(out, [b"POST ", base_path, &self.message[self.target.clone()], b" HTTP/1.1\r\n"]);
         for line in &self.lines {
             match line.kind {
                 Kind::Connection | Kind::Hop | Kind::Upgrade | Kind::ForwardedFor | Kind::RequestId => {}
@@ -134,8 +130,7 @@ impl<'m> Request<'m> {
             }
         }
         self.write_forwarded(onward, out);
-        out.extend([b"X-Request-Id: ", onward.id.as_str().as_bytes(), b"\r\n\r\n"].into_iter().flatten());
-        out.extend_from_slice(self.body());
+        push(out, [b"X-Request-Id: ", onward.id.as_str().as_bytes(), b"\r\n\r\n", self.body()]);
     }
 
     /// Tells the bot about the client. What an untrusted client says of itself is replaced.
@@ -149,8 +144,7 @@ impl<'m> Request<'m> {
         }
         if let Some(peer) = onward.peer {
             out.extend_from_slice(if out.len() == before { b"X-Forwarded-For: " } else { b", " });
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "{peer}");
+            out.extend_from_slice(peer.as_bytes());
         }
         if out.len() > before {
             out.extend_from_slice(b"\r\n");
@@ -159,7 +153,7 @@ impl<'m> Request<'m> {
             out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
         }
         if !is_known(Kind::ForwardedHost) {
-            out.extend([b"X-Forwarded-Host: ", self.host().as_bytes(), b"\r\n"].into_iter().flatten());
+            push(out, [b"X-Forwarded-Host: ", self.host().as_bytes(), b"\r\n", b""]);
         }
     }
 }
@@ -169,7 +163,7 @@ impl<'m> Request<'m> {
 pub(super) struct Onward<'a> {
     pub(super) route: &'a Route,
     /// None over a unix socket.
-    pub(super) peer: Option<IpAddr>,
+    pub(super) peer: Option<&'a str>,
     pub(super) trusted: bool,
     pub(super) id: &'a RequestId,
     /// The reply may have to be read: it is asked for uncompressed.
@@ -188,14 +182,30 @@ fn partial(bytes: &[u8], total: Option<usize>) -> Look<'_> {
 fn target(line: &[u8]) -> Option<Range<usize>> {
     let line = line.strip_suffix(b" HTTP/1.1\r")?;
     let target = line.get(b"POST ".len()..)?;
-    let is_clear = |byte: &u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
-    };
-    (target.starts_with(b"/") && target.iter().all(is_clear)).then(|| b"POST ".len()..line.len())
+    let odd = target.iter().fold(false, |odd, byte| odd | ODD_IN_TARGET[usize::from(*byte)]);
+    (target.starts_with(b"/") && !odd).then(|| b"POST ".len()..line.len())
+}
+
+/// The bytes of a target that not everybody reads alike: a fragment, what is no ASCII, and what RFC 3986 has
+/// only percent-encoded.
+const ODD_IN_TARGET: [bool; 256] = {
+    let mut odd = [true; 256];
+    let mut byte = b'!';
+    while byte < 0x7f {
+        odd[byte as usize] = matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+        byte += 1;
+    }
+    odd
+};
+
+fn push(out: &mut Vec<u8>, parts: [&[u8]; 4]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 /// The length of a body that can be a callback, where nothing else is unusual.
-fn body_length(bytes: &[u8], lines: &[Line], body_max: usize) -> Option<usize> {
+fn body_length(bytes: &[u8], lines: &[Line]) -> Option<usize> {
     let is_odd =
         |line: &Line| matches!(line.kind, Kind::TransferEncoding | Kind::Upgrade | Kind::Unfit | Kind::Underscore);
     let mut hosts = lines.iter().filter(|line| line.kind == Kind::Host);
@@ -204,9 +214,104 @@ fn body_length(bytes: &[u8], lines: &[Line], body_max: usize) -> Option<usize> {
         return None;
     }
     let length = usize::try_from(length(bytes, lines)??).ok()?;
-    (1..=body_max.min(MESSAGE_MAX)).contains(&length).then_some(length)
+    (1..=MESSAGE_MAX).contains(&length).then_some(length)
 }
 
 fn closes(bytes: &[u8], lines: &[Line]) -> Option<bool> {
     Some(persistence(bytes, lines)? == Persistence::Close)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::config::parse;
+
+    fn route() -> Arc<Route> {
+        let file = "[[route]]\nname = \"a\"\nupstream = \"http://127.0.0.1:1/base\"\n";
+        parse(file, std::path::Path::new("kfgate.toml")).unwrap().config.routes[0].clone()
+    }
+
+    fn sent_on(message: &str, trusted: bool, identity: bool) -> String {
+        let Look::Fit(request) = Request::look(message.as_bytes()) else { panic!("{message:?} is not fit") };
+        let (route, id, mut out) = (route(), RequestId::new(UNIX_EPOCH, 0), Vec::new());
+        let onward = Onward { route: &route, peer: Some("10.0.0.1"), trusted, id: &id, identity };
+        request.write(&onward, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const MESSAGE: &str = "POST /a?b HTTP/1.1\r\nhost: h\r\nX-Kf-Transfer: 1\r\nX-Forwarded-For: 1.1.1.1\r\n\
+        Connection: keep-alive\r\nX-Forwarded-Proto: https\r\nX-A:  b \r\naccept-encoding: gzip\r\n\
+        x-forwarded-for: 2.2.2.2\r\nContent-Length: 2\r\n\r\nhi";
+
+    #[test]
+    fn a_stranger_is_described_anew() {
+        let id = "0".repeat(26);
+        let expected = format!(
+            "POST /base/a?b HTTP/1.1\r\nhost: h\r\nX-A:  b \r\naccept-encoding: gzip\r\nContent-Length: 2\r\n\
+             X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Request-Id: {id}\r\n\r\nhi"
+        );
+        assert_eq!(sent_on(MESSAGE, false, false), expected);
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed() {
+        let id = "0".repeat(26);
+        let expected = format!(
+            "POST /base/a?b HTTP/1.1\r\nhost: h\r\nX-Kf-Transfer: 1\r\nX-Forwarded-Proto: https\r\nX-A:  b \r\n\
+             Accept-Encoding: identity\r\nContent-Length: 2\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 10.0.0.1\r\n\
+             X-Forwarded-Host: h\r\nX-Request-Id: {id}\r\n\r\nhi"
+        );
+        assert_eq!(sent_on(MESSAGE, true, true), expected);
+    }
+
+    #[test]
+    fn a_request_is_partial_until_its_last_byte() {
+        let head = MESSAGE.len() - 2;
+        for end in 0..MESSAGE.len() {
+            let Look::Partial(total) = Request::look(&MESSAGE.as_bytes()[..end]) else { panic!("{end}") };
+            assert_eq!(total, (end >= head).then_some(MESSAGE.len()), "{end}");
+        }
+        let two = [MESSAGE, MESSAGE].concat();
+        let Look::Fit(request) = Request::look(two.as_bytes()) else { panic!("two") };
+        assert_eq!((request.len(), request.body(), request.closes), (MESSAGE.len(), &b"hi"[..], false));
+    }
+
+    #[test]
+    fn what_is_in_any_way_else_is_left_to_others() {
+        for message in [
+            "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST  / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST /#a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST /\u{e9} HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST /\0 HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\nHost: h\nContent-Length: 1\n\na",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h/\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: h\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nConnection: x-a\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nX_Kf_Transfer: 1\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\nContent-Length: 1\r\n\r\na",
+            "\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na",
+            "PRI * HTTP/2.0\r\n\r\n",
+            "nonsense",
+        ] {
+            assert!(matches!(Request::look(message.as_bytes()), Look::Unfit), "{message:?}");
+        }
+        let endless = format!("POST / HTTP/1.1\r\nA: {}", "a".repeat(MESSAGE_MAX));
+        assert!(matches!(Request::look(endless.as_bytes()), Look::Unfit));
+    }
 }
