@@ -17,10 +17,9 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_settled) {
         return Cow::Borrowed(text.trim());
     }
-    let mut form = simple_form(text).unwrap_or_else(|| full_form(text));
-    form.truncate(form.trim_end().len());
-    form.drain(..form.len() - form.trim_start().len());
-    Cow::Owned(form)
+    let form = simple_form(text).unwrap_or_else(|| full_form(text));
+    let trimmed = form.trim();
+    Cow::Owned(if trimmed.len() == form.len() { form } else { trimmed.to_owned() })
 }
 
 /// Characters that are their own normal form, whatever stands beside them: most of a Chinese text.
@@ -41,15 +40,19 @@ pub(super) fn is_settled(character: char) -> bool {
 /// what is left of Chinese text. None if there is more to it.
 pub(super) fn simple_form(text: &str) -> Option<String> {
     let mut form = String::with_capacity(text.len());
-    for character in text.chars() {
-        form.push(match character {
+    let mut copied = 0;
+    for (at, character) in text.char_indices().filter(|(_, character)| !is_settled(*character)) {
+        let simple = match character {
             '\u{3000}' => ' ',
             'A'..='Z' => character.to_ascii_lowercase(),
             '\u{ff01}'..='\u{ff5e}' => ascii_of_full_width(character).to_ascii_lowercase(),
-            _ if is_settled(character) => character,
             _ => return None,
-        });
+        };
+        form.push_str(&text[copied..at]);
+        form.push(simple);
+        copied = at + character.len_utf8();
     }
+    form.push_str(&text[copied..]);
     Some(form)
 }
 
