@@ -1,11 +1,15 @@
 //! Finding keywords in text: normalisation, and one automaton over all keywords of one side of a route.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+mod automaton;
 
-use aho_corasick::{AhoCorasick, BuildError};
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
+
+use self::automaton::Automaton;
 
 /// The form in which text is compared: NFKC, case folded, without the characters that nobody sees, and
 /// without surrounding white space. Both keywords and messages go through it.
@@ -13,10 +17,9 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_settled) {
         return Cow::Borrowed(text.trim());
     }
-    let mut form = simple_form(text).unwrap_or_else(|| full_form(text));
-    form.truncate(form.trim_end().len());
-    form.drain(..form.len() - form.trim_start().len());
-    Cow::Owned(form)
+    let form = simple_form(text).unwrap_or_else(|| full_form(text));
+    let trimmed = form.trim();
+    Cow::Owned(if trimmed.len() == form.len() { form } else { trimmed.to_owned() })
 }
 
 /// Characters that are their own normal form, whatever stands beside them: most of a Chinese text.
@@ -37,15 +40,19 @@ pub(super) fn is_settled(character: char) -> bool {
 /// what is left of Chinese text. None if there is more to it.
 pub(super) fn simple_form(text: &str) -> Option<String> {
     let mut form = String::with_capacity(text.len());
-    for character in text.chars() {
-        form.push(match character {
+    let mut copied = 0;
+    for (at, character) in text.char_indices().filter(|(_, character)| !is_settled(*character)) {
+        let simple = match character {
             '\u{3000}' => ' ',
             'A'..='Z' => character.to_ascii_lowercase(),
             '\u{ff01}'..='\u{ff5e}' => ascii_of_full_width(character).to_ascii_lowercase(),
-            _ if is_settled(character) => character,
             _ => return None,
-        });
+        };
+        form.push_str(&text[copied..at]);
+        form.push(simple);
+        copied = at + character.len_utf8();
     }
+    form.push_str(&text[copied..]);
     Some(form)
 }
 
@@ -108,65 +115,111 @@ pub struct Found<'t> {
 /// of keywords.
 #[derive(Debug)]
 pub struct Matcher {
-    automaton: AhoCorasick,
+    automaton: Automaton,
+    keywords: Vec<Keyword>,
     owners: Vec<Owner>,
-    /// Where the owners of a pattern start in `owners`; those of pattern `p` end where `p + 1`'s start.
-    starts: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Keyword {
+    /// In bytes.
+    length: u32,
+    /// Where its owners start in `owners`; they end where those of the next keyword start.
+    owners: u32,
 }
 
 impl Matcher {
     /// Calls `found` for every keyword in the text, in no particular order.
     pub fn search<'t>(&self, text: &'t str, mut found: impl FnMut(Found<'t>)) {
-        for hit in self.automaton.find_overlapping_iter(text) {
-            let pattern = hit.pattern().as_usize();
+        self.automaton.search(text, |keyword, end| {
+            let Keyword { length, owners } = self.keywords[keyword];
+            let start = end - length as usize;
             for &Owner { rule, place, effect } in
-                &self.owners[self.starts[pattern] as usize..self.starts[pattern + 1] as usize]
+                &self.owners[owners as usize..self.keywords[keyword + 1].owners as usize]
             {
                 let in_place = match place {
                     Place::Anywhere => true,
-                    Place::Start => hit.start() == 0,
-                    Place::Whole => hit.start() == 0 && hit.end() == text.len(),
+                    Place::Start => start == 0,
+                    Place::Whole => start == 0 && end == text.len(),
                 };
                 if in_place {
-                    found(Found { rule: rule as usize, place, effect, word: &text[hit.range()] });
+                    found(Found { rule: rule as usize, place, effect, word: &text[start..end] });
                 }
             }
-        }
+        });
     }
 }
+
+/// All keywords together have 4 GiB or more.
+#[derive(Debug)]
+pub struct TooManyKeywords;
+
+impl fmt::Display for TooManyKeywords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the keywords have 4 GiB or more")
+    }
+}
+
+impl Error for TooManyKeywords {}
 
 /// Collects the keywords of several rules, then becomes a [`Matcher`].
 #[derive(Debug, Default)]
 pub struct Builder {
-    keywords: HashMap<String, Vec<Owner>>,
+    /// All keywords, one behind the other: a string for each would take twice the memory.
+    text: String,
+    entries: Vec<Entry>,
+}
+
+/// A keyword in the builder's text, and a rule that it belongs to.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: u32,
+    end: u32,
+    owner: Owner,
+}
+
+impl Entry {
+    fn keyword(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
 }
 
 impl Builder {
     /// Adds a keyword, in the form in which text will be searched. An empty one is passed over.
-    pub fn add(&mut self, keyword: String, rule: usize, place: Place, effect: Effect) {
+    pub fn add(&mut self, keyword: &str, rule: usize, place: Place, effect: Effect) {
         if !keyword.is_empty() {
+            let start = self.text.len() as u32;
+            self.text.push_str(keyword);
             let rule = u32::try_from(rule).unwrap_or(u32::MAX);
-            self.keywords.entry(keyword).or_default().push(Owner { rule, place, effect });
+            self.entries.push(Entry { start, end: self.text.len() as u32, owner: Owner { rule, place, effect } });
         }
     }
 
     /// None where there are no keywords.
     ///
     /// # Errors
-    /// When the keywords are too many for one automaton (over 2³¹ states).
-    pub fn build(self) -> Result<Option<Matcher>, BuildError> {
-        if self.keywords.is_empty() {
+    /// When the keywords are too many for one automaton.
+    pub fn build(self) -> Result<Option<Matcher>, TooManyKeywords> {
+        let Self { text, mut entries } = self;
+        if entries.is_empty() {
             return Ok(None);
         }
-        let (mut owners, mut starts) = (Vec::new(), Vec::with_capacity(self.keywords.len() + 1));
-        let mut patterns = Vec::with_capacity(self.keywords.len());
-        for (keyword, keyword_owners) in self.keywords {
-            patterns.push(keyword);
-            starts.push(owners.len() as u32);
-            owners.extend(keyword_owners);
+        if u32::try_from(text.len()).is_err() {
+            return Err(TooManyKeywords);
         }
-        starts.push(owners.len() as u32);
-        Ok(Some(Matcher { automaton: AhoCorasick::new(patterns)?, owners, starts }))
+        entries.sort_unstable_by(|one, other| one.keyword(&text).cmp(other.keyword(&text)));
+        let mut words: Vec<&str> = Vec::with_capacity(entries.len());
+        let (mut keywords, mut owners) = (Vec::with_capacity(entries.len() + 1), Vec::with_capacity(entries.len()));
+        for entry in entries {
+            let word = entry.keyword(&text);
+            if words.last() != Some(&word) {
+                keywords.push(Keyword { length: word.len() as u32, owners: owners.len() as u32 });
+                words.push(word);
+            }
+            owners.push(entry.owner);
+        }
+        keywords.push(Keyword { length: 0, owners: owners.len() as u32 });
+        Ok(Some(Matcher { automaton: Automaton::new(&words), keywords, owners }))
     }
 }
 
@@ -177,10 +230,10 @@ mod tests {
     #[test]
     fn keywords_are_found_where_they_have_to_stand() {
         let mut builder = Builder::default();
-        builder.add("人工".into(), 0, Place::Anywhere, Effect::Hit);
-        builder.add("人工".into(), 1, Place::Start, Effect::Hit);
-        builder.add("人工".into(), 2, Place::Whole, Effect::Hit);
-        builder.add("不要人工".into(), 0, Place::Anywhere, Effect::Cancel);
+        builder.add("人工", 0, Place::Anywhere, Effect::Hit);
+        builder.add("人工", 1, Place::Start, Effect::Hit);
+        builder.add("人工", 2, Place::Whole, Effect::Hit);
+        builder.add("不要人工", 0, Place::Anywhere, Effect::Cancel);
         let matcher = builder.build().unwrap().unwrap();
         let found = |text| {
             let mut rules = Vec::new();

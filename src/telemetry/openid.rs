@@ -27,7 +27,9 @@ impl fmt::Display for Shown<'_> {
 fn masked(openid: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let length = openid.chars().count();
     let (first, last) = if length < MASKED_MIN { (1, 0) } else { (4, 3) };
-    write!(f, "{}…{}", &openid[..start_of(first, openid)], &openid[start_of(length - last, openid)..])
+    f.write_str(&openid[..start_of(first, openid)])?;
+    f.write_str("…")?;
+    f.write_str(&openid[start_of(length - last, openid)..])
 }
 
 /// Where the character of this number begins.

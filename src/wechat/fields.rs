@@ -130,7 +130,8 @@ impl<'a> Field<'a> {
 /// Whether a name can stand in a reply and be read back: no control characters (XML has no way to write
 /// them), nothing that was not decodable.
 pub fn is_writable(name: &str) -> bool {
-    !name.chars().any(|character| character.is_control() || matches!(character, '\u{fffd}'..='\u{ffff}'))
+    let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain || !name.chars().any(|character| character.is_control() || matches!(character, '\u{fffd}'..='\u{ffff}'))
 }
 
 /// Why a body could not be read as a callback.

@@ -4,6 +4,8 @@
 //! any order of elements), strict about what could make two readers disagree on the message type:
 //! there, the field is [`Field::Unclear`] or the document [`Unreadable::Malformed`].
 
+mod usual;
+
 use std::borrow::Cow;
 
 use quick_xml::Reader;
@@ -13,6 +15,10 @@ use super::fields::{Fields, Name, Unreadable};
 
 /// Reads the top-level elements of a callback.
 pub(super) fn read(text: &str) -> Result<Fields<'_>, Unreadable> {
+    usual::read(text).map_or_else(|| read_any(text), Ok)
+}
+
+fn read_any(text: &str) -> Result<Fields<'_>, Unreadable> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
     // Where a comment with `--` inside it ends is what two readers disagree on.
@@ -151,5 +157,102 @@ fn is_foreign(declaration: &BytesDecl<'_>) -> bool {
         None => false,
         Some(Ok(name)) => !["utf-8", "utf8", "us-ascii"].iter().any(|known| name.eq_ignore_ascii_case(known)),
         Some(Err(_)) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{read_any, usual};
+    use crate::wechat::tests::properties::config;
+
+    fn the_short_way_is_right(text: &str) {
+        if let Some(fields) = usual::read(text) {
+            assert_eq!(format!("{:?}", Ok::<_, super::Unreadable>(fields)), format!("{:?}", read_any(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_is_taken_for_what_wechat_writes() {
+        for (text, is_usual) in [
+            ("<xml><ToUserName><![CDATA[gh_1]]></ToUserName>\n<CreateTime>1</CreateTime>\n</xml>", true),
+            ("<xml>\n  <Content><![CDATA[a]b]]c]>d&<x>]]></Content>\r\n  <Content></Content></xml>\n", true),
+            ("<xml><MsgType>text</MsgType><MsgType>event</MsgType></xml>", true),
+            ("<xml></xml>", true),
+            ("<xml><Content>a&amp;b</Content></xml>", false),
+            ("<xml><Content>a]]>b</Content></xml>", false),
+            ("<xml><Content><![CDATA[a]]>b</Content></xml>", false),
+            ("<xml><Content>a<![CDATA[b]]></Content></xml>", false),
+            ("<xml><Content><b>a</b></Content></xml>", false),
+            ("<xml><Content a=\"1\">a</Content></xml>", false),
+            ("<xml><Content/></xml>", false),
+            ("<xml><>a</></xml>", false),
+            ("<xml><Content>a</Conten></xml>", false),
+            ("<xml>text<Content>a</Content></xml>", false),
+            ("<xml><!-- a --><Content>a</Content></xml>", false),
+            ("<xml></xml>a", false),
+            ("<xml></xml", false),
+            ("<XML></XML>", false),
+            ("<?xml version=\"1.0\"?><xml></xml>", false),
+        ] {
+            assert_eq!(usual::read(text).is_some(), is_usual, "{text}");
+            the_short_way_is_right(text);
+        }
+    }
+
+    const TOKENS: [&str; 24] = [
+        "<MsgType>",
+        "</MsgType>",
+        "<Content>",
+        "</Content>",
+        "<x>",
+        "</x>",
+        "<xml>",
+        "</xml>",
+        "<![CDATA[",
+        "]]>",
+        "]]",
+        "]",
+        ">",
+        "<",
+        "&",
+        "&lt;",
+        "text",
+        "event",
+        " ",
+        "\n",
+        "\r\n",
+        "\u{c}",
+        "\0",
+        "人",
+    ];
+
+    /// An element whose value is made of a few tokens.
+    fn element() -> impl Strategy<Value = String> {
+        let name = prop::sample::select(vec!["MsgType", "Content", "Event", "x", "xml"]);
+        let value = prop::collection::vec(prop::sample::select(TOKENS.to_vec()), 0..4);
+        (name, value, any::<bool>()).prop_map(|(name, value, section)| {
+            let (opening, closing) = if section { ("<![CDATA[", "]]>") } else { ("", "") };
+            format!("<{name}>{opening}{}{closing}</{name}>", value.concat())
+        })
+    }
+
+    proptest! {
+        #![proptest_config(config(4000))]
+
+        #[test]
+        fn the_short_way_finds_what_the_long_way_finds(
+            elements in prop::collection::vec(element(), 0..4), between in prop::sample::select(TOKENS.to_vec()),
+            behind in prop::sample::select(TOKENS.to_vec()),
+        ) {
+            the_short_way_is_right(&format!("<xml>{}</xml>{behind}", elements.join(between)));
+            the_short_way_is_right(&format!("<xml>{}\n</xml>", elements.join("\n")));
+        }
+
+        #[test]
+        fn the_short_way_is_right_whatever_stands_there(tokens in prop::collection::vec(prop::sample::select(TOKENS.to_vec()), 0..16)) {
+            the_short_way_is_right(&format!("<xml>{}", tokens.concat()));
+        }
     }
 }
