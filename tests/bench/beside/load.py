@@ -64,40 +64,35 @@ class Answered:
 
 def saturate(stage, bot, corpus, peers, connections, seconds, close=False):
     """wrk on each of the peers, all at the same moment; one `Answered` each."""
-    running = [_Wrk(stage, corpus, peer, connections, seconds, close) for peer in peers]
     seen, before = requests_seen(bot), [Cpu.of(peer.pid) for peer in peers]
     with contextlib.ExitStack() as ends:
-        for wrk in running:
-            ends.callback(stage.finish, wrk.start())
-        results = [wrk.result() for wrk in running]
+        running = []
+        for peer in peers:
+            running.append(_start_wrk(stage, corpus, peer, connections, seconds, close))
+            ends.callback(stage.finish, running[-1])
+        results = [_result_of_wrk(wrk, peer, seconds) for wrk, peer in zip(running, peers)]
     for peer, used, result in zip(peers, before, results):
         result.cpu = Cpu.of(peer.pid).seconds_since(used)
     _must_have_seen(requests_seen(bot) - seen, corpus, peers, results, connections)
     return results
 
 
-class _Wrk:
-    """One wrk that reads its callbacks at once, and sends nothing before it is told to."""
+def _start_wrk(stage, corpus, peer, connections, seconds, close):
+    how = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", f"http://127.0.0.1:{peer.port}"]
+    what = [corpus.file, HOST, "close" if close else "keep-alive", f"{next(_runs):08d}"]
+    command = [find("wrk"), "-s", HERE.parent / "beside.lua", *how, "--", *what]
+    return stage.launch(command, stage.load_cores, subprocess.PIPE, text=True)
 
-    def __init__(self, stage, corpus, peer, connections, seconds, close):
-        how = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", f"http://127.0.0.1:{peer.port}"]
-        what = [str(corpus.file), HOST, "close" if close else "keep-alive", f"{next(_runs):08d}"]
-        command = [find("wrk"), "-s", str(HERE.parent / "beside.lua"), *how, "--", *what]
-        self.stage, self.command, self.peer, self.seconds = stage, command, peer, seconds
 
-    def start(self):
-        self.process = self.stage.launch(self.command, self.stage.load_cores, subprocess.PIPE, text=True)
-        return self.process
-
-    def result(self):
-        said = _output(self.process, self.seconds)
-        _, found, line = said.partition("RESULT ")
-        if self.process.returncode or not found:
-            raise Failed(f"wrk on {self.peer.name}: {said.strip()[-300:]}")
-        told = json.loads(line)
-        if told["failed"] or told["not_2xx"] or not told["answered"]:
-            raise Failed(f"{self.peer.name}: {line.strip()}")
-        return Answered(told["answered"], told["seconds"])
+def _result_of_wrk(process, peer, seconds):
+    said = _output(process, seconds)
+    _, found, line = said.partition("RESULT ")
+    if process.returncode or not found:
+        raise Failed(f"wrk on {peer.name}: {said.strip()[-300:]}")
+    told = json.loads(line)
+    if told["failed"] or told["not_2xx"] or not told["answered"]:
+        raise Failed(f"{peer.name}: {line.strip()}")
+    return Answered(told["answered"], told["seconds"])
 
 
 def pace(stage, bot, corpus, peers, rate, seconds, turn):
@@ -144,13 +139,15 @@ def _output(process, seconds):
 def _must_have_seen(seen, corpus, peers, results, connections):
     """The bot saw what was to be forwarded: all of nginx's requests, of kfgate's those it does not answer itself.
 
-    A connection may have one more request on its way when wrk ends, and wrk asks its script for one it never sends.
+    When wrk ends, each connection may have one more request on its way, which the bot sees or not. wrk asks its script
+    for one request that it never sends.
     """
     least = most = 0
     for peer, result in zip(peers, results):
         forwarded = corpus.forwarded if peer.name == "kfgate" else int
-        least += forwarded(result.requests) - 1
-        most += forwarded(result.requests + connections + 1) + 1
+        in_all = forwarded(result.requests + connections) + 1
+        least += in_all - connections - 2
+        most += in_all
     if not least <= seen <= most:
         names = " and ".join(peer.name for peer in peers)
         raise Failed(f"the bot was to see {least} to {most} requests of {names}, and saw {seen}")

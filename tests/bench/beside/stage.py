@@ -47,22 +47,23 @@ class Stage:
         self.kfgate_binary = kfgate
         self.nginx_binary = find("nginx")
         self.proxy_cores, self.load_cores = machine.cores()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="beside-nginx-"))
-        # nginx' worker is another user when root starts it.
-        self.folder.chmod(0o755)
         self.running = []
         self.next_port = 21000
         self.workers = 1
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.files = min(65536, most if most > 0 else 65536)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, most))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="beside-nginx-"))
+        # nginx' worker is another user when root starts it.
+        self.folder.chmod(0o755)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         # A second Ctrl-C is not to leave anything behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
         for process in reversed(self.running):
             stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
