@@ -39,6 +39,7 @@ pub use file::{load, parse};
 pub use zero::ZeroConfig;
 
 use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+use crate::wechat::Account;
 
 /// A checked configuration, and what looks odd in it.
 #[derive(Debug)]
@@ -130,6 +131,8 @@ pub struct Route {
     pub on_timeout: OnFailure,
     pub on_error: OnFailure,
     pub fallbacks_per_minute: u32,
+    /// What is known of the account on WeChat's side.
+    pub wechat: Option<Account>,
 }
 
 impl Route {

@@ -7,6 +7,7 @@ use super::report::{Explanation, Outcome};
 use super::words;
 use crate::config::{Limits, Route};
 use crate::policy::{Action, Before, Case, Cause, Flag, Reading, RuleMode, Trace, Transfer, before};
+use crate::telemetry::Entropy;
 use crate::wechat::{Event, Format, Inbound, Other, TransferReply, UserMessage, Why, open_as};
 
 /// What is asked about.
@@ -137,7 +138,7 @@ pub(super) fn say_rules<'t>(
 
 pub(super) fn handed_over(message: &UserMessage<'_>, transfer: Transfer, now: u64) -> Outcome {
     let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
-    let (body, content_type) = (reply.render(now), reply.content_type());
+    let (body, content_type) = (reply.render(now, Entropy::unguessable), reply.content_type());
     Outcome::Transfer(Action::Transfer(transfer), content_type, body)
 }
 

@@ -46,7 +46,7 @@ fn of_check(echostr: &str, answer: &Answer) -> Verdict {
 
 fn of_reply(callback: &Callback, answer: &Answer) -> Verdict {
     let text = answer.text();
-    let reply = BotReply::read(&text);
+    let reply = BotReply::read(&text, None);
     if reply == BotReply::Nothing {
         let body = if text.trim().is_empty() { "an empty body" } else { "success" };
         return Verdict::of(format!("nothing ({body}): the user sees nothing"));
