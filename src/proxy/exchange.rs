@@ -25,7 +25,8 @@ use super::worker::Worker;
 use crate::config::{Route, TransferMode};
 use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
-use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open_as};
+use crate::telemetry::Entropy;
+use crate::wechat::{Account, BotReply, Fault, Format, Inbound, SUCCESS, TransferReply, UserMessage, receive};
 
 /// A request on its route, ready to be sent to the bot.
 pub(super) struct Exchange {
@@ -55,7 +56,16 @@ impl Exchange {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        self.pass(Box::new(Request::from_parts(parts, body)), Action::Forward(cause)).await
+        let route = self.route();
+        let has_body = body.size_hint().exact() != Some(0);
+        let refuses = |account: &Account| account.refuses(&parts.method, has_body, parts.uri.query());
+        let is_refused = cause != Cause::Off && route.wechat.as_ref().is_some_and(refuses);
+        let request = Box::new(Request::from_parts(parts, body));
+        if is_refused {
+            self.pool.warn(&route.name, Fault::Signature);
+            return self.reject(request).await;
+        }
+        self.pass(request, Action::Forward(cause)).await
     }
 
     /// Answers a request whose body has been read.
@@ -68,16 +78,33 @@ impl Exchange {
         self.entry.record.bytes_in = body.len() as u64;
         let declared = parts.headers.get(CONTENT_TYPE).and_then(|value| Format::declared(value.as_bytes()));
         let text = String::from_utf8_lossy(&body);
-        let inbound = open_as(declared, &text, parts.uri.query());
+        let (route, query) = (self.route(), parts.uri.query());
+        let received = receive(route.wechat.as_ref(), declared, &text, query);
+        let inbound = received.inbound(query);
         self.entry.note(&inbound);
+        self.entry.record.encrypted = received.is_encrypted(&inbound, query);
+        if let Some(fault) = received.fault(&inbound) {
+            self.pool.warn(&route.name, fault);
+        }
         let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
         let request = Box::new(Request::from_parts(parts, body));
         self.is_for_wechat |= matches!(inbound, Inbound::Message(_) | Inbound::Event(_));
+        if received.is_refused() {
+            return self.reject(request).await;
+        }
         match &inbound {
             Inbound::Message(message) => self.message(message, request).await,
             Inbound::Event(event) => self.consult(Case::Event(event), request).await,
             Inbound::Other(other) => self.pass(request, Action::Forward(other.why.into())).await,
         }
+    }
+
+    /// Refuses a request for its signature.
+    async fn reject(self: Box<Self>, request: Box<Request<RequestBody>>) -> Response<Outgoing> {
+        if self.is_dry_run() {
+            return self.pass(request, Action::Reject(Cause::BadSignature)).await;
+        }
+        self.refuse(&Error::BadSignature)
     }
 
     async fn message(
@@ -177,7 +204,7 @@ impl Exchange {
             self.pool
                 .warn(&route.name, "a reply could not be read (too long, or compressed): no rule was asked about it");
         }
-        let reply = text.as_deref().map(BotReply::read);
+        let reply = text.as_deref().map(|text| BotReply::read(text, route.wechat.as_ref()));
         let action = case.after(status, flag, reply.as_ref());
         drop(reply);
         drop(text);
@@ -205,7 +232,7 @@ impl Exchange {
 
     fn hand_over(mut self, message: &UserMessage<'_>, transfer: Transfer) -> Response<Outgoing> {
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
-        let body = reply.render(Clock::unix_time().as_secs());
+        let body = reply.render(Clock::unix_time().as_secs(), Entropy::unguessable);
         let content_type = reply.content_type();
         self.entry.record.action = Action::Transfer(transfer);
         own(StatusCode::OK, content_type, body, &self.worker.clock, self.entry)
