@@ -17,11 +17,13 @@ mod read;
 mod route;
 mod rule;
 mod schema;
+mod secret;
 mod source;
 mod table;
 mod trusted;
 mod upstream;
 mod value;
+mod wechat;
 mod zero;
 
 #[cfg(test)]

@@ -33,6 +33,17 @@ pub enum Verify {
     Enforce,
 }
 
+impl Verify {
+    /// As written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Transfer => "transfer",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 impl Account {
     /// An account in plain mode, or one whose key is not known.
     pub fn new(token: Token, verify: Verify) -> Self {
@@ -53,6 +64,11 @@ impl Account {
     /// Whether it can open what is encrypted.
     pub fn has_key(&self) -> bool {
         self.sealing.is_some()
+    }
+
+    /// How many keys there are; none is plain mode.
+    pub fn keys(&self) -> usize {
+        self.sealing.as_ref().map_or(0, |sealing| sealing.keys.len())
     }
 
     /// Whether a request that is not read as a callback is refused for its `signature`: under
