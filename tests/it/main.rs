@@ -16,5 +16,6 @@ mod properties;
 mod real_bots;
 mod request_log;
 mod routes;
+mod safe_mode;
 mod support;
 mod upstreams;
