@@ -1,7 +1,9 @@
 //! An account in safe mode: what WeChat seals and signs for it, and what it makes of a reply.
 
-use kfgate::wechat::{Account, Token, Verify, bot_reply, receive_unsigned};
-use kfgate::wechat::{AesKey, BotReply, Format, envelope, msg_signature, signature};
+use kfgate::wechat::{
+    Account, AesKey, BotReply, Format, Name, Token, Verify, bot_reply, envelope, msg_signature, receive_unsigned,
+    signature,
+};
 
 use super::Message;
 use super::wechat::{ACCOUNT, USER};
@@ -104,7 +106,10 @@ pub(crate) fn is_sealed_transfer(reply: &Message, text: &str) {
     let opened = opened(reply, text);
     assert_eq!(BotReply::read(&opened, None), BotReply::Transfer, "{opened}");
     let fields = bot_reply::fields(&opened).expect("a document");
-    use kfgate::wechat::Name::{FromUserName, ToUserName};
-    assert_eq!((fields[ToUserName].value(), fields[FromUserName].value()), (Some(USER), Some(ACCOUNT)), "{opened}");
+    assert_eq!(
+        (fields[Name::ToUserName].value(), fields[Name::FromUserName].value()),
+        (Some(USER), Some(ACCOUNT)),
+        "{opened}"
+    );
     assert_eq!(element(reply.body_text(), "Nonce"), "1320562132", "the nonce of the call");
 }
