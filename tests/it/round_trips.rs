@@ -1,4 +1,4 @@
-//! What the SDKs seal, kfgate opens, and the other way round: wechatpy (PyPI) and wechat-crypto (npm).
+//! What the SDKs seal, kfgate opens, and the other way round: wechatpy and npm's wechat-crypto.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
