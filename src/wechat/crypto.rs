@@ -132,8 +132,21 @@ impl fmt::Debug for Token {
 /// let key = || AesKey::parse("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG").unwrap();
 /// let is_same = key() == key();
 /// ```
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct AesKey([u8; 32]);
+///
+/// The processor's own instructions do the work, where it has them: the crate `aes` asks it when the first key
+/// is used.
+pub struct AesKey(
+    // What is moved from one place to another stays in both; a box moves its address alone.
+    Box<[u8; 32]>,
+);
+
+impl ZeroizeOnDrop for AesKey {}
+
+impl Drop for AesKey {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
+    }
+}
 
 /// A text is no `EncodingAESKey`: that has 43 letters and digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +161,8 @@ impl AesKey {
         if text.len() != Self::LENGTH {
             return Err(NoAesKey);
         }
-        let mut key = Self([0; 32]);
-        match BASE64.decode_slice(text, &mut key.0) {
+        let mut key = Self(Box::new([0; 32]));
+        match BASE64.decode_slice(text, &mut *key.0) {
             Ok(32) => Ok(key),
             _ => Err(NoAesKey),
         }
@@ -167,7 +180,7 @@ impl AesKey {
         buffer.extend_from_slice(message.as_bytes());
         buffer.extend_from_slice(app_id.as_bytes());
         buffer.resize(length + pad, pad as u8);
-        let cipher = cbc::Encryptor::<Aes256>::new(&self.0.into(), &self.iv().into());
+        let cipher = cbc::Encryptor::<Aes256>::new((&*self.0).into(), self.iv().into());
         let total = buffer.len();
         // Whole blocks always fit.
         let _ = cipher.encrypt_padded::<NoPadding>(&mut buffer, total);
@@ -176,7 +189,7 @@ impl AesKey {
 
     /// Opens what [`unpack`] gave, in place: the message and the AppID behind it.
     fn open<'b>(&self, sealed: &'b mut [u8]) -> Result<(&'b [u8], &'b [u8]), Fault> {
-        let cipher = cbc::Decryptor::<Aes256>::new(&self.0.into(), &self.iv().into());
+        let cipher = cbc::Decryptor::<Aes256>::new((&*self.0).into(), self.iv().into());
         let opened = cipher.decrypt_padded::<NoPadding>(sealed).map_err(|_| Fault::Cipher)?;
         let opened = unpadded(opened).ok_or(Fault::Buffer)?;
         let (head, rest) = opened.split_at_checked(HEAD).ok_or(Fault::Buffer)?;
@@ -184,10 +197,9 @@ impl AesKey {
         rest.split_at_checked(length as usize).ok_or(Fault::Buffer)
     }
 
-    fn iv(&self) -> [u8; 16] {
-        let mut iv = [0; 16];
-        iv.copy_from_slice(&self.0[..16]);
-        iv
+    /// The first half of the key.
+    fn iv(&self) -> &[u8; 16] {
+        &self.0.as_chunks().0[0]
     }
 }
 
@@ -246,8 +258,8 @@ fn unpadded(opened: &[u8]) -> Option<&[u8]> {
     bool::from(is_right).then(|| &opened[..opened.len() - usize::from(pad)])
 }
 
-/// What is wrong with a call, with WeChat's own number for it, from the first step to the last. It is told
-/// on the diagnostics log, and nowhere else.
+/// What is wrong with a call, with WeChat's own number for it, from the first step to the last. It is told to
+/// the operator, and to nobody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// There is a ciphertext, and no key.
