@@ -83,7 +83,7 @@ impl Exchange {
         let inbound = received.inbound(query);
         self.entry.note(&inbound);
         self.entry.record.encrypted = received.is_encrypted(&inbound, query);
-        if let Some(fault) = received.fault(&inbound) {
+        if let Some(fault) = received.fault(&inbound).filter(|fault| fault.code().is_some()) {
             self.pool.warn(&route.name, fault);
         }
         let body = RequestBody::whole(body.clone()).with_trailers(trailers, &self.route().flag_header);
