@@ -6,6 +6,7 @@ use clap::Args;
 use super::terminal::print;
 use super::{ConfigPath, Failure};
 use crate::config::{Config, Route};
+use crate::wechat::Account;
 
 /// Validate the configuration
 ///
@@ -45,7 +46,18 @@ fn routes(config: &Config) -> String {
     let places = config.routes.iter().map(|route| route.place().len()).max().unwrap_or_default();
     let line = |route: &Arc<Route>| {
         let (name, place, url, mode) = (&route.name, route.place(), &route.upstream.url, route.transfer.as_str());
-        format!("{name:names$}  {place:places$}  to {url}, transfer {mode}\n")
+        let account = route.wechat.as_ref().map(account).unwrap_or_default();
+        format!("{name:names$}  {place:places$}  to {url}, transfer {mode}{account}\n")
     };
     config.routes.iter().map(line).collect()
+}
+
+/// What is known of an account.
+fn account(account: &Account) -> String {
+    let keys = match account.keys() {
+        0 => String::new(),
+        1 => ", 1 aes_key".to_owned(),
+        keys => format!(", {keys} aes_keys"),
+    };
+    format!("{keys}, verify {}", account.verify().as_str())
 }

@@ -68,6 +68,7 @@ impl Route {
             on_timeout: OnFailure::AsProxy,
             on_error: OnFailure::AsProxy,
             fallbacks_per_minute: 60,
+            wechat: None,
         }
     }
 }

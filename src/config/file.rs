@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use super::error::{Errors, Issue, Place};
 use super::fault::Fault;
@@ -20,7 +21,8 @@ use super::{defaults, read, route, schema, trusted, value};
 /// With everything that is wrong, if anything is.
 pub fn load(path: &Path) -> Result<Loaded, Errors> {
     match read::text(path) {
-        Ok(text) => parse(&text, path),
+        // It may hold secrets.
+        Ok(text) => parse(&Zeroizing::new(text), path),
         Err(fault) => Err(Errors::one(Issue { fault, place: Place::File(path.display().to_string()) })),
     }
 }

@@ -17,11 +17,13 @@ mod read;
 mod route;
 mod rule;
 mod schema;
+mod secret;
 mod source;
 mod table;
 mod trusted;
 mod upstream;
 mod value;
+mod wechat;
 mod zero;
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use file::{load, parse};
 pub use zero::ZeroConfig;
 
 use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+use crate::wechat::Account;
 
 /// A checked configuration, and what looks odd in it.
 #[derive(Debug)]
@@ -130,6 +133,8 @@ pub struct Route {
     pub on_timeout: OnFailure,
     pub on_error: OnFailure,
     pub fallbacks_per_minute: u32,
+    /// What is known of the account on WeChat's side.
+    pub wechat: Option<Account>,
 }
 
 impl Route {

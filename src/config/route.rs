@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::fault::{Fault, did_you_mean};
 use super::table::Table;
 use super::{Route, Tls, TransferMode, Upstream};
-use super::{place, rule, upstream, value};
+use super::{place, rule, upstream, value, wechat};
 use crate::policy::{OnFailure, Policy, Types};
 use crate::wechat::Kind;
 
@@ -31,6 +31,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
     let late = lateness(table);
     let on_error = table.choice("on_error", &on_failure("pass"));
     let fallbacks = table.count("fallbacks_per_minute", 0..=u32::MAX.into());
+    let wechat = wechat::account(table, base);
     let default = Route::new(name?, upstream?);
     Some(Route {
         host: host.unwrap_or(default.host),
@@ -43,6 +44,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
         on_timeout: late.then.unwrap_or(default.on_timeout),
         on_error: on_error.unwrap_or(default.on_error),
         fallbacks_per_minute: fallbacks.map_or(default.fallbacks_per_minute, |count| count as u32),
+        wechat,
         ..default
     })
 }
@@ -55,7 +57,6 @@ fn refuse_unbuilt(table: &Table<'_>) {
         value.as_str().is_some_and(|text| value::duration(text).is_ok_and(|duration| duration.is_zero()))
     });
     table.not_yet_but("sticky_cancel", "[]", |value| value.as_array().is_some_and(|words| words.is_empty()));
-    table.not_yet("wechat");
     table.not_yet("desk");
 }
 

@@ -28,6 +28,12 @@ pub(super) struct Text<'d> {
     pub(super) span: Range<usize>,
 }
 
+/// A string, or a table in its place.
+pub(super) enum Item<'d> {
+    Text(Text<'d>),
+    Table(Table<'d>),
+}
+
 impl<'d> Table<'d> {
     pub(super) fn root(entries: &'d DeTable<'d>, findings: &'d Findings<'d>) -> Self {
         Self { entries, span: 0..0, findings }
@@ -67,6 +73,21 @@ impl<'d> Table<'d> {
     pub(super) fn texts(&self, key: &str) -> Option<Vec<Text<'d>>> {
         let values = self.value(key)?.get_ref().as_array()?;
         values.iter().map(Text::of).collect()
+    }
+
+    /// The value of a key or, if it is a list, its elements.
+    pub(super) fn items(&self, key: &str) -> Vec<Item<'d>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let item = |value| Text::of(value).map(Item::Text).or_else(|| self.below(value).map(Item::Table));
+        match value.get_ref().as_array() {
+            Some(values) => values.iter().filter_map(item).collect(),
+            None => item(value).into_iter().collect(),
+        }
+    }
+
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let values = self.value(key).and_then(|value| value.get_ref().as_array());
+        values.is_some_and(|values| values.is_empty())
     }
 
     pub(super) fn flag(&self, key: &str) -> Option<bool> {

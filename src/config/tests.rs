@@ -12,7 +12,7 @@ use super::{
 };
 
 use crate::policy::{Before, Flag, HostPattern, OnFailure, Types, before};
-use crate::wechat::{Inbound, Kind, open};
+use crate::wechat::{Inbound, Kind, Verify, msg_signature, open};
 
 /// The fixtures of a folder, relative to where the tests run: errors name them so.
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -44,7 +44,7 @@ fn what_is_right_loads() {
             assert_said(file, &(warnings.join("\n") + "\n"));
         }
     }
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 5);
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn what_is_wrong_is_refused_with_everything_that_is_wrong() {
         let errors = load(file).expect_err(&file.display().to_string());
         assert_said(file, &format!("{errors}\n"));
     }
-    assert_eq!(files.len(), 19);
+    assert_eq!(files.len(), 20);
 }
 
 #[test]
 fn no_error_shows_a_secret() {
-    for name in ["secrets", "syntax_secrets"] {
+    for name in ["secrets", "syntax_secrets", "wechat"] {
         let errors = load(&Path::new("tests/config/bad").join(name).with_extension("toml")).unwrap_err();
         for shown in [errors.to_string(), errors.render(true), format!("{errors:?}")] {
             assert!(!shown.contains("S3CRET"), "{shown}");
@@ -134,6 +134,22 @@ fn what_is_written_holds() {
     assert!(vip.policy.types.contains(Kind::File) && !vip.policy.types.contains(Kind::Voice));
     assert_eq!(config.table.find("wx.example.com", "/wechat/x"), Some(0));
     assert_eq!(config.table.find("other.example.com", "/wechat"), Some(1));
+}
+
+#[test]
+fn secrets_come_from_where_the_file_says() {
+    let config = good("wechat.toml");
+    let [safe, plain, id] = &*config.routes else { panic!("three routes") };
+    let safe = safe.wechat.as_ref().unwrap();
+    assert_eq!((safe.verify(), safe.keys()), (Verify::Enforce, 2));
+    let encrypt = safe.seal("a", [0; 16]).unwrap();
+    // The token ends where its line does.
+    assert_eq!(safe.sign("1", "2", &encrypt), msg_signature("kfgatetoken", "1", "2", &encrypt));
+    let plain = plain.wechat.as_ref().unwrap();
+    assert_eq!((plain.verify(), plain.keys()), (Verify::Transfer, 0));
+    assert!(id.wechat.is_none(), "nothing to sign with");
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("kfgatetoken") && !shown.contains("abcdefg"), "{shown}");
 }
 
 #[test]

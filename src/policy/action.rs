@@ -16,7 +16,7 @@ pub enum Action {
     Suppress,
     /// The bot failed; WeChat gets `success`.
     Empty(Cause),
-    /// The request is refused (400, 405).
+    /// The request is refused (400, 403, 405).
     Reject(Cause),
     /// There is no answer to forward (404, 502, 504).
     Error(Cause),
@@ -88,6 +88,7 @@ pub enum Cause {
     NotCallback,
     TooLarge,
     BadXml,
+    BadSignature,
     CannotDecrypt,
     Type,
     OpenidMismatch,
@@ -104,6 +105,7 @@ impl From<Why> for Cause {
             Why::NotCallback => Self::NotCallback,
             Why::Malformed => Self::BadXml,
             Why::Encrypted => Self::CannotDecrypt,
+            Why::BadSignature => Self::BadSignature,
             Why::MsgType => Self::Type,
             Why::OpenidMismatch => Self::OpenidMismatch,
         }
@@ -124,6 +126,7 @@ impl fmt::Display for Cause {
             Self::NotCallback => "not-callback",
             Self::TooLarge => "too-large",
             Self::BadXml => "bad-xml",
+            Self::BadSignature => "bad-signature",
             Self::CannotDecrypt => "cannot-decrypt",
             Self::Type => "type",
             Self::OpenidMismatch => "openid-mismatch",

@@ -14,6 +14,8 @@ pub(super) enum Error {
     Refused(Refusal),
     /// The client broke off, or its body is malformed.
     BrokenBody,
+    /// Not signed as WeChat signs.
+    BadSignature,
     NoRoute,
     Upstream(UpstreamError),
 }
@@ -23,6 +25,7 @@ impl Error {
         match self {
             Self::Refused(Refusal::Connect) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::BadSignature => StatusCode::FORBIDDEN,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Upstream(error) => error.status(),
         }
@@ -31,6 +34,7 @@ impl Error {
     pub(super) fn action(&self) -> Action {
         match self {
             Self::Refused(_) | Self::BrokenBody => Action::Reject(Cause::BadRequest),
+            Self::BadSignature => Action::Reject(Cause::BadSignature),
             Self::NoRoute => Action::Error(Cause::NoRoute),
             Self::Upstream(error) => Action::Error(error.failure().cause()),
         }
@@ -41,6 +45,7 @@ impl Error {
         match self {
             Self::Refused(refusal) => format!("{}: {refusal}\n", self.status()),
             Self::BrokenBody => format!("{}: the body is incomplete or malformed\n", self.status()),
+            Self::BadSignature => format!("{}: the signature is wrong or missing\n", self.status()),
             Self::NoRoute => format!("{}: no route for this host and path\n", self.status()),
             Self::Upstream(error) => match error.failure() {
                 Failure::Timeout => format!("{}: the bot did not answer in time\n", self.status()),

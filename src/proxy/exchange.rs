@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::timeout_at;
 
 use super::clock::Clock;
@@ -19,9 +19,10 @@ use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, UpstreamError};
 use super::worker::Worker;
 use crate::config::{Route, TransferMode};
-use crate::policy::{Action, Before, Case, Failure, Flag, OnFailure, Transfer, before};
+use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
 use crate::state::Snapshot;
-use crate::wechat::{BotReply, Format, Inbound, SUCCESS, TransferReply, UserMessage, open_as};
+use crate::telemetry::Entropy;
+use crate::wechat::{BotReply, Fault, Format, Inbound, SUCCESS, TransferReply, UserMessage, receive};
 
 /// A request on its route, ready to be sent to the bot.
 pub(super) struct Exchange {
@@ -47,9 +48,19 @@ impl Exchange {
     ) -> T::Response {
         self.entry.record.bytes_in = told.body.len() as u64;
         let text = as_text(told.body);
-        let inbound = open_as(told.declared, &text, told.query);
+        let snapshot = self.snapshot.clone();
+        let route = snapshot.route(self.position);
+        let received = receive(route.wechat.as_ref(), told.declared, &text, told.query);
+        let inbound = received.inbound(told.query);
         self.entry.note(&inbound);
+        self.entry.record.encrypted = received.is_encrypted(&inbound, told.query);
+        if let Some(fault) = received.fault(&inbound).filter(|fault| fault.code().is_some()) {
+            self.pool.warn(&route.name, fault);
+        }
         self.is_for_wechat |= matches!(inbound, Inbound::Message(_) | Inbound::Event(_));
+        if received.is_refused() {
+            return self.reject::<T>(request).await;
+        }
         match &inbound {
             Inbound::Message(message) => self.message::<T>(message, request).await,
             Inbound::Event(event) => self.consult::<T>(Case::Event(event), request).await,
@@ -58,6 +69,36 @@ impl Exchange {
                 self.pass::<T>(request, Action::Forward(other.why.into())).await
             }
         }
+    }
+
+    /// Forwards what can be no callback, unless it is refused for its signature.
+    pub(super) async fn forward<T: Transport>(
+        self: Box<Self>,
+        request: T::Request,
+        cause: Cause,
+        is_refused: bool,
+    ) -> T::Response {
+        if is_refused {
+            self.pool.warn(&self.route().name, Fault::Signature);
+            return self.reject::<T>(|_, _| request).await;
+        }
+        self.pass::<T>(request, Action::Forward(cause)).await
+    }
+
+    /// Whether a request that can be no callback is refused for its signature.
+    pub(super) fn refuses(&self, method: &Method, has_body: bool, query: Option<&str>) -> bool {
+        let route = self.route();
+        let account = route.wechat.as_ref().filter(|_| route.transfer != TransferMode::Off);
+        account.is_some_and(|account| account.refuses(method, has_body, query))
+    }
+
+    /// Refuses a request for its signature.
+    async fn reject<T: Transport>(self: Box<Self>, request: impl FnOnce(&Self, Identity) -> T::Request) -> T::Response {
+        if self.is_dry_run() {
+            let request = request(&self, Identity::AsIs);
+            return self.pass::<T>(request, Action::Reject(Cause::BadSignature)).await;
+        }
+        self.refuse::<T>(&Error::BadSignature)
     }
 
     async fn message<T: Transport>(
@@ -161,7 +202,7 @@ impl Exchange {
             self.pool
                 .warn(&route.name, "a reply could not be read (too long, or compressed): no rule was asked about it");
         }
-        let reply = text.as_deref().map(BotReply::read);
+        let reply = text.as_deref().map(|text| BotReply::read(text, route.wechat.as_ref()));
         let action = case.after(status, flag, reply.as_ref());
         drop(reply);
         drop(text);
@@ -191,7 +232,7 @@ impl Exchange {
 
     fn hand_over<T: Transport>(self, message: &UserMessage<'_>, transfer: Transfer) -> T::Response {
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
-        let body = reply.render(Clock::unix_time().as_secs());
+        let body = reply.render(Clock::unix_time().as_secs(), Entropy::unguessable);
         let content_type = reply.content_type();
         self.say::<T>(content_type, body, Action::Transfer(transfer))
     }

@@ -20,7 +20,7 @@ use super::transport::{Transport, Unanswered};
 use super::upstream::{Pool, Resumed, ToBot};
 use super::worker::Worker;
 use crate::config::Limits;
-use crate::policy::{Action, Cause};
+use crate::policy::Cause;
 
 /// The way of hyper.
 pub(super) struct Streamed;
@@ -82,7 +82,8 @@ impl Exchange {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
+        let is_refused = self.refuses(&parts.method, body.size_hint().exact() != Some(0), parts.uri.query());
         let request = Box::new(Request::from_parts(parts, body));
-        self.pass::<Streamed>(ToBot { request, resumed }, Action::Forward(cause)).await
+        self.forward::<Streamed>(ToBot { request, resumed }, cause, is_refused).await
     }
 }

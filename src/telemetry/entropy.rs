@@ -19,6 +19,15 @@ impl Entropy {
         HERE.with_borrow_mut(Self::next_u128)
     }
 
+    /// 16 fresh bytes from the system itself, for what must not be guessed.
+    pub fn unguessable() -> [u8; 16] {
+        let mut bytes = [0; 16];
+        if getrandom::fill(&mut bytes).is_err() {
+            bytes = Self::bits().to_ne_bytes();
+        }
+        bytes
+    }
+
     /// A source of its own, seeded by the system.
     pub fn seeded() -> Self {
         let mut seed = [0; 32];

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::account::Account;
 use super::fields::{Field, Fields, Name, Unreadable};
 use super::{Format, SUCCESS, TRANSFER, json, xml};
 
@@ -14,19 +15,20 @@ pub enum BotReply<'a> {
     Text(Cow<'a, str>),
     /// The bot hands over by itself.
     Transfer,
-    /// Any other reply: pictures, news, ciphertext, a page.
+    /// Any other reply: pictures, news, a page, ciphertext that does not open.
     Other,
 }
 
 impl<'a> BotReply<'a> {
     /// Reads a reply body. What stands before the document (a PHP warning, a byte order mark) does not
-    /// hide it, as it does not hide it from WeChat.
-    pub fn read(body: &'a str) -> Self {
+    /// hide it, as it does not hide it from WeChat. What is sealed is opened, if the account has the key.
+    pub fn read(body: &'a str, account: Option<&Account>) -> Self {
         let said = said(body);
         if said.is_empty() || said == SUCCESS {
             return Self::Nothing;
         }
         match fields(body) {
+            Ok(fields) if let Some(reply) = sealed(&fields, account) => reply,
             Ok(fields) if fields[Name::MsgType] != Field::Unclear => Self::of(fields),
             // Unknown is how WeChat would read it, so the event guard takes the worse.
             _ if names_transfer(said) => Self::Transfer,
@@ -43,6 +45,23 @@ impl<'a> BotReply<'a> {
             _ => Self::Other,
         }
     }
+
+    fn into_owned<'o>(self) -> BotReply<'o> {
+        match self {
+            Self::Nothing => BotReply::Nothing,
+            Self::Text(text) => BotReply::Text(Cow::Owned(text.into_owned())),
+            Self::Transfer => BotReply::Transfer,
+            Self::Other => BotReply::Other,
+        }
+    }
+}
+
+/// What is inside an envelope, if it opens. Where a reply is there in plain too, only a transfer counts, so that
+/// neither hides the other.
+fn sealed<'o>(fields: &Fields<'_>, account: Option<&Account>) -> Option<BotReply<'o>> {
+    let opened = account?.open_reply(fields[Name::Encrypt].value()?)?;
+    let reply = BotReply::read(&opened, None).into_owned();
+    (fields[Name::MsgType].is_absent() || reply == BotReply::Transfer).then_some(reply)
 }
 
 /// The elements of a reply body, as [`BotReply::read`] finds them.

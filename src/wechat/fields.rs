@@ -32,7 +32,8 @@ impl Name {
             "Recognition" => Self::Recognition,
             "Event" => Self::Event,
             "EventKey" => Self::EventKey,
-            "Encrypt" => Self::Encrypt,
+            // EasyWeChat's replies in JSON have it in lower case.
+            "Encrypt" | "encrypt" => Self::Encrypt,
             _ => return None,
         })
     }

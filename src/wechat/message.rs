@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::envelope::Seal;
 use super::fields::{Field, Fields, Name, Unreadable, is_writable};
 use super::query::Query;
 use super::{json, xml};
@@ -33,7 +34,7 @@ pub enum Inbound<'a> {
 /// use kfgate::wechat::{Format, Kind, UserMessage};
 /// let message = UserMessage {
 ///     kind: Kind::Text, format: Format::Xml, to: "gh_1".into(), from: "o1".into(),
-///     create_time: None, msg_id: None, words: None,
+///     create_time: None, msg_id: None, words: None, seal: None,
 /// };
 /// ```
 ///
@@ -61,6 +62,8 @@ pub struct UserMessage<'a> {
     create_time: Option<Cow<'a, str>>,
     msg_id: Option<Cow<'a, str>>,
     words: Option<Cow<'a, str>>,
+    /// What its reply must be closed with, if it came sealed.
+    seal: Option<&'a Seal<'a>>,
 }
 
 impl UserMessage<'_> {
@@ -97,6 +100,10 @@ impl UserMessage<'_> {
     /// other kinds, and where they can not be read with certainty.
     pub fn words(&self) -> Option<&str> {
         self.words.as_deref()
+    }
+
+    pub(super) fn seal(&self) -> Option<&Seal<'_>> {
+        self.seal
     }
 }
 
@@ -160,8 +167,11 @@ pub enum Why {
     NotCallback,
     /// A callback that is broken or contradicts itself: a type or words given twice, a sender missing.
     Malformed,
-    /// Encrypted, with nothing readable beside the ciphertext; or body and query differ on whether it is.
+    /// Encrypted, and it does not open, or there is no key and nothing readable beside the ciphertext; or
+    /// body and query differ on whether it is.
     Encrypted,
+    /// The signature is wrong or missing, and counts.
+    BadSignature,
     /// A `MsgType` that is not on the list, or an `Event` beside another type than `event`.
     MsgType,
     /// The query's `openid` names somebody else than `FromUserName`.
@@ -254,33 +264,48 @@ pub fn open_as<'a>(declared: Option<Format>, text: &'a str, query: Option<&str>)
     }
 }
 
-/// Reads a request body in plain mode, and says what it is.
+/// Reads a request body as it came, and says what it is.
 ///
 /// `query` is the request's raw query string: its `openid` must name the sender, and its
 /// `encrypt_type` must agree with the body. In compatible mode the plain elements decide.
 pub fn open<'a>(text: &'a str, query: Option<&str>) -> Inbound<'a> {
-    let other = |why| Inbound::Other(Other { why, msg_type: None });
-    let Some(format) = Format::sniff(text.as_bytes()) else { return other(Why::NotCallback) };
+    match elements(text) {
+        Ok((fields, format)) => classify(fields, format, Query::new(query), None),
+        Err(why) => Inbound::Other(Other { why, msg_type: None }),
+    }
+}
+
+/// The elements of a callback.
+pub(super) fn elements(text: &str) -> Result<(Fields<'_>, Format), Why> {
+    let format = Format::sniff(text.as_bytes()).ok_or(Why::NotCallback)?;
     let text = text.trim_start_matches('\u{feff}');
     let read = match format {
         Format::Xml => xml::read(text),
         Format::Json => json::read(text),
     };
     match read {
-        Ok(fields) => classify(fields, format, Query::new(query)),
-        Err(Unreadable::NotCallback) => other(Why::NotCallback),
-        Err(Unreadable::Malformed) => other(Why::Malformed),
+        Ok(fields) => Ok((fields, format)),
+        Err(Unreadable::NotCallback) => Err(Why::NotCallback),
+        Err(Unreadable::Malformed) => Err(Why::Malformed),
     }
 }
 
 /// The allow-list. Whatever is not certainly a user's message leaves as an event or as [`Other`].
-fn classify<'a>(mut fields: Fields<'a>, format: Format, query: Query<'_>) -> Inbound<'a> {
+///
+/// `seal`: the fields were sealed with it.
+pub(super) fn classify<'a>(
+    mut fields: Fields<'a>,
+    format: Format,
+    query: Query<'_>,
+    seal: Option<&'a Seal<'a>>,
+) -> Inbound<'a> {
     let msg_type = fields.take(Name::MsgType);
     let other = |why, msg_type| Inbound::Other(Other { why, msg_type });
     if query.has_echostr() {
         return other(Why::NotCallback, None);
     }
-    match (is_sealed(&fields), query.is_sealed()) {
+    let was_sealed = if seal.is_some() { Some(false) } else { query.is_sealed() };
+    match (is_sealed(&fields), was_sealed) {
         (Some(false), Some(false)) => {}
         (Some(true), Some(true)) if !msg_type.is_absent() => {}
         _ => return other(Why::Encrypted, None),
@@ -296,7 +321,7 @@ fn classify<'a>(mut fields: Fields<'a>, format: Format, query: Query<'_>) -> Inb
     if !fields[Name::Event].is_absent() {
         return other(Why::MsgType, Some(msg_type));
     }
-    match user_message(fields, kind, format) {
+    match user_message(fields, kind, format, seal) {
         Some(message) if query.allows_sender(&message.from) => Inbound::Message(message),
         Some(_) => other(Why::OpenidMismatch, Some(msg_type)),
         None => other(Why::Malformed, Some(msg_type)),
@@ -324,7 +349,12 @@ fn event(mut fields: Fields<'_>) -> Event<'_> {
 
 /// None without a clear sender and receiver, as the reply would have nowhere to go; and where the words are
 /// given twice or hold elements, as somebody may have broken out of them.
-fn user_message(mut fields: Fields<'_>, kind: Kind, format: Format) -> Option<UserMessage<'_>> {
+fn user_message<'a>(
+    mut fields: Fields<'a>,
+    kind: Kind,
+    format: Format,
+    seal: Option<&'a Seal<'a>>,
+) -> Option<UserMessage<'a>> {
     let words = match kind {
         Kind::Text => fields.take(Name::Content),
         Kind::Voice => fields.take(Name::Recognition),
@@ -341,5 +371,6 @@ fn user_message(mut fields: Fields<'_>, kind: Kind, format: Format) -> Option<Us
         create_time: fields.take(Name::CreateTime).into_value(),
         msg_id: fields.take(Name::MsgId).into_value(),
         words: words.into_raw().filter(|_| !fields.foreign_encoding),
+        seal,
     })
 }

@@ -1,10 +1,13 @@
 //! Floor 0: the platform's own words, with no I/O, clock or randomness.
 //!
-//! A callback's body becomes [`Fields`] (from XML or JSON), the fields become an [`Inbound`], and a
-//! [`UserMessage`] among them, and nothing else, can be answered with a [`TransferReply`].
+//! A callback's body is [`Received`], and opened if it is sealed; it becomes [`Fields`] (from XML or JSON), the
+//! fields become an [`Inbound`], and a [`UserMessage`] among them, and nothing else, can be answered with a
+//! [`TransferReply`], which is sealed where the message was.
 
+mod account;
 pub mod bot_reply;
 pub mod crypto;
+mod envelope;
 mod fields;
 mod json;
 pub mod message;
@@ -14,8 +17,10 @@ pub mod reply;
 pub(crate) mod tests;
 mod xml;
 
+pub use account::{Account, Verify};
 pub use bot_reply::BotReply;
-pub use crypto::signature;
+pub use crypto::{AesKey, Fault, NoAesKey, Token, msg_signature, signature};
+pub use envelope::{Received, Seal, envelope, receive, receive_unsigned};
 pub use fields::{Field, Fields, Name, Unreadable, is_writable};
 pub use message::{Event, Format, Inbound, Kind, Other, UserMessage, Why, open, open_as};
 pub use reply::{TransferReply, push_element};

@@ -31,6 +31,13 @@ impl<'q> Query<'q> {
         said.all(|next| next == Some(first)).then_some(first)
     }
 
+    /// The value of a parameter that is there once; two could be read differently by two readers.
+    pub(super) fn only(self, name: &str) -> Option<Cow<'q, str>> {
+        let mut values = self.values(name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+
     /// All values of a parameter; copied only where there is something to decode.
     fn values(self, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
         // Looked for as a whole first: most of what is asked for is not there.

@@ -1,6 +1,7 @@
 //! The reply that hands a message to the customer-service desk: the one place that writes it.
 
 use super::TRANSFER;
+use super::envelope::Seal;
 use super::message::{Format, UserMessage};
 
 /// The answer that makes WeChat hand the message just received to the desk.
@@ -11,7 +12,7 @@ use super::message::{Format, UserMessage};
 /// use kfgate::wechat::{Inbound, TransferReply, open};
 /// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
 /// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
-/// let reply = TransferReply::answering(&message).render(1_400_000_000);
+/// let reply = TransferReply::answering(&message).render(1_400_000_000, || [0; 16]);
 /// assert!(reply.starts_with("<xml><ToUserName><![CDATA[o1]]></ToUserName>"));
 /// ```
 ///
@@ -21,7 +22,7 @@ use super::message::{Format, UserMessage};
 /// use kfgate::wechat::{Inbound, TransferReply, open};
 /// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>event</MsgType></xml>";
 /// let Inbound::Event(event) = open(body, None) else { panic!("an event") };
-/// let reply = TransferReply::answering(&event).render(1_400_000_000);
+/// let reply = TransferReply::answering(&event).render(1_400_000_000, || [0; 16]);
 /// ```
 ///
 /// It does not come from nothing, nor is it put together by hand, nor read from somewhere:
@@ -70,19 +71,30 @@ impl<'m> TransferReply<'m> {
         Self { account, ..self }
     }
 
-    /// The body to send, with To and From swapped, as WeChat documents it. `now` is in seconds since 1970.
-    pub fn render(&self, now: u64) -> String {
-        match self.message.format() {
-            Format::Xml => self.xml(now),
-            Format::Json => self.json(now),
+    /// The body to send, with To and From swapped, as WeChat documents it; sealed, if the message was.
+    ///
+    /// `now` is in seconds since 1970. `noise` is asked for 16 bytes, fresh and not to be guessed, if the reply
+    /// is sealed.
+    pub fn render(&self, now: u64, noise: impl FnOnce() -> [u8; 16]) -> String {
+        let plain = self.plain(now);
+        match self.message.seal() {
+            None => plain,
+            Some(seal) => seal.close(&plain, now, noise()),
         }
     }
 
     /// The Content-Type that goes with [`TransferReply::render`].
     pub fn content_type(&self) -> &'static str {
-        match self.message.format() {
+        match self.message.seal().map_or(self.message.format(), Seal::format) {
             Format::Xml => "text/xml; charset=utf-8",
             Format::Json => "application/json; charset=utf-8",
+        }
+    }
+
+    fn plain(&self, now: u64) -> String {
+        match self.message.format() {
+            Format::Xml => self.xml(now),
+            Format::Json => self.json(now),
         }
     }
 

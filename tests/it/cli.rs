@@ -4,6 +4,7 @@
 
 mod demo;
 mod explain;
+mod safe_mode;
 mod send;
 
 use std::fs;
@@ -102,7 +103,10 @@ fn errors_are_one_line_and_say_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert_refused(&kfgate(&["demo", "--listen", &address]), 1, "another process already listens there");
-    assert_refused(&kfgate(&["send", "--to", "http://a/", "--text", "a", "--aes-key", "k"]), 2, "not available yet");
+    let safe = ["send", "--to", "http://a/", "--text", "a", "--aes-key", "k", "--app-id", "wx1", "--token", "t"];
+    assert_refused(&kfgate(&safe), 2, "43 letters and digits");
+    assert_refused(&kfgate(&safe[..9]), 2, "--token");
+    assert_refused(&kfgate(&safe[..7]), 2, "--app-id");
     assert_refused(&kfgate(&["send", "--to", "a:80", "--text", "a"]), 2, "http://127.0.0.1:8080/");
     assert_refused(&kfgate(&["send", "--form", "a"]), 2, "'--from'");
 }

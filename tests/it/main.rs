@@ -15,6 +15,8 @@ mod lifecycle;
 mod properties;
 mod real_bots;
 mod request_log;
+mod round_trips;
 mod routes;
+mod safe_mode;
 mod support;
 mod upstreams;

@@ -1,6 +1,8 @@
 //! Real bots behind the gate: PHP, Java, Python and Node SDKs on their own servers (`tests/bots`),
 //! asked by a WeChat that speaks over sockets, and compared with what the same bot says when asked directly.
 
+mod modes;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
+
+use crate::support::sealing::section;
 
 const TOKEN: &str = "kfgatetoken";
 const ACCOUNT: &str = "gh_2b7da7a439a4";
@@ -460,10 +464,23 @@ struct Gate {
 
 impl Gate {
     fn start(bot: u16) -> Self {
+        Self::start_with(|port| configuration(port, bot))
+    }
+
+    /// One that has the account's keys, and takes only what is signed.
+    fn start_sealed(bot: u16) -> Self {
+        let account = section("verify = \"enforce\"");
+        Self::start_with(|port| {
+            let rules = "[[route.rule]]\n        name     = \"ask-for-human\"";
+            configuration(port, bot).replace(rules, &format!("{account}\n{rules}"))
+        })
+    }
+
+    fn start_with(configuration: impl FnOnce(u16) -> String) -> Self {
         let port = free_port();
         let mut process = Process::start("kfgate".to_owned(), |dir| {
             let config = dir.join("kfgate.toml");
-            fs::write(&config, configuration(port, bot)).expect("write the configuration");
+            fs::write(&config, configuration(port)).expect("write the configuration");
             let mut command = guarded(Path::new(env!("CARGO_BIN_EXE_kfgate")));
             command.args(["run", "--config"]).arg(config);
             command

@@ -16,7 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::runtime;
 
-use crate::wechat::{Event, Inbound, SUCCESS, UserMessage, open, push_element};
+use super::safe;
+use crate::wechat::{Event, Inbound, SUCCESS, UserMessage, push_element, receive_unsigned};
 
 /// A bot that is running.
 #[derive(Debug)]
@@ -51,10 +52,13 @@ async fn answer(request: Request<Incoming>, said: mpsc::Sender<String>) -> Resul
     if request.method() == Method::GET {
         return Ok(Response::new(echostr(request.uri().query().unwrap_or_default()).into()));
     }
+    let query = request.uri().query().unwrap_or_default().to_owned();
     // A callback that breaks off is one that is not understood.
     let body = request.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
-    let (reply, body) = match open(&text, None) {
+    let account = safe::account();
+    let received = receive_unsigned(Some(&account), None, &text, Some(&query));
+    let (reply, body) = match received.inbound(Some(&query)) {
         Inbound::Message(message) => {
             let reply = to_message(&message);
             (reply, reply.body(message.from_user(), message.to_user()))
@@ -67,6 +71,8 @@ async fn answer(request: Request<Incoming>, said: mpsc::Sender<String>) -> Resul
     };
     // Nobody listens any more once the scenes have been played.
     let _ = said.send(reply.in_words());
+    let is_sealed = received.plaintext().is_some() && body != SUCCESS;
+    let body = if is_sealed { safe::sealed(&account, &body) } else { body };
     let mut response = Response::new(body.into());
     if reply.asks {
         response.headers_mut().insert("x-kf-transfer", http::HeaderValue::from_static("1"));

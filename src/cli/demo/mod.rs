@@ -1,4 +1,5 @@
 mod bot;
+mod safe;
 mod scene;
 mod stage;
 
@@ -89,11 +90,26 @@ name = "ask-for-human"
 contains = ["人工", "转人工"]
 
 [[route]]
+name = "safe"
+path = "/safe"
+upstream = "http://{bot}"
+account = "test1@test"
+
+[route.wechat]
+token = "{token}"
+aes_key = "{key}"
+app_id = "{app_id}"
+verify = "enforce"
+
+[[route]]
 name = "dead"
 path = "/dead"
 upstream = "http://{dead}"
 on_error = "transfer"
-"#
+"#,
+        token = safe::TOKEN,
+        key = safe::AES_KEY,
+        app_id = safe::APP_ID,
     )
 }
 
@@ -116,6 +132,6 @@ mod tests {
     fn the_configuration_is_a_good_one() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let loaded = config::parse(&configuration(address, address, address), Path::new("demo.toml")).unwrap();
-        assert_eq!((loaded.config.routes.len(), loaded.warnings.len()), (2, 0));
+        assert_eq!((loaded.config.routes.len(), loaded.warnings.len()), (3, 0));
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use tokio::runtime;
 
 use super::bot::Bot;
+use super::safe;
 use super::scene::{Scene, scenes};
 use crate::cli::Failure;
 use crate::cli::send::{Delivery, Target, judge};
@@ -57,9 +58,13 @@ impl Stage {
 
     /// Plays one scene: what the user did, what the bot said, what WeChat got, the line in the log.
     async fn act(&mut self, scene: Scene, paint: Paint) -> String {
-        let Scene { path, callback, silence, .. } = scene;
+        let Scene { path, callback, silence, is_sealed, .. } = scene;
         let user = callback.what.clone();
-        let delivery = Delivery::of(callback, "");
+        let delivery = if is_sealed {
+            Delivery::sealed(callback, safe::TOKEN, safe::account())
+        } else {
+            Delivery::of(callback, "")
+        };
         let got = match format!("http://{}{path}", self.gate).parse::<Target>() {
             Ok(target) => match delivery.send(&target).await {
                 Ok(answer) => judge(&delivery, &answer).what,

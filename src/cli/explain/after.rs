@@ -20,7 +20,7 @@ pub(super) fn after(question: &Question<'_>, mut shown: Explanation, case: &Case
 }
 
 fn answered(question: &Question<'_>, mut shown: Explanation, case: &Case<'_>, reply: &Reply, now: u64) -> Explanation {
-    let (flag, said) = (read_flag(&reply.flags), BotReply::read(&reply.text));
+    let (flag, said) = (read_flag(&reply.flags), BotReply::read(&reply.text, question.route.wechat.as_ref()));
     let action = decide(question, case, reply.status, flag, &said);
     let decided_at = decided_at(&action, flag);
     let failed = if decided_at == 7 { ", which counts as a failure" } else { "" };

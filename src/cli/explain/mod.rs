@@ -28,6 +28,7 @@ use steps::{Question, Reply, explain};
 Examples:
   kfgate explain callback.xml
   kfgate explain --route shop --query 'openid=oABC' callback.xml
+  kfgate explain --query 'signature=…&timestamp=…&nonce=…&encrypt_type=aes&msg_signature=…' encrypted.xml
   kfgate explain --config kfgate.toml --reply reply.xml --reply-flag 1 callback.xml
   echo '<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName>
         <MsgType>text</MsgType><Content>转人工</Content></xml>' | kfgate explain
@@ -45,7 +46,8 @@ pub(super) struct Explain {
     /// The path that the callback came for
     #[arg(long, value_name = "PATH", conflicts_with = "route")]
     path: Option<String>,
-    /// The query string of the callback's URL: its `openid` and `encrypt_type` count
+    /// The query string of the callback's URL: its `openid`, `encrypt_type` and signatures count. Without one, an
+    /// encrypted body counts as such, and no signature is checked
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
     /// The bot's reply: a body, or a response with its head (curl -i)

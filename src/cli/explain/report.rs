@@ -58,6 +58,11 @@ impl Explanation {
         Self { what, addresses, words, route, mode, steps: Default::default(), result: Outcome::Open }
     }
 
+    /// Adds that it came encrypted, and whether it was opened.
+    pub(super) fn is_encrypted(&mut self, is_opened: bool) {
+        self.what.push_str(if is_opened { ", encrypted" } else { ", encrypted, not decrypted" });
+    }
+
     /// Adds a line to a step.
     pub(super) fn say(&mut self, step: usize, line: impl Into<String>) {
         self.steps[step - 1].push(line.into());

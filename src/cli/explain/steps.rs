@@ -7,7 +7,11 @@ use super::report::{Explanation, Outcome};
 use super::words;
 use crate::config::{Limits, Route};
 use crate::policy::{Action, Before, Case, Cause, Flag, Reading, RuleMode, Trace, Transfer, before};
-use crate::wechat::{Event, Format, Inbound, Other, TransferReply, UserMessage, Why, open_as};
+use crate::telemetry::Entropy;
+use crate::wechat::bot_reply::fields;
+use crate::wechat::{
+    Event, Fault, Format, Inbound, Name, Other, TransferReply, UserMessage, Why, receive, receive_unsigned,
+};
 
 /// What is asked about.
 #[derive(Debug)]
@@ -35,17 +39,44 @@ pub(super) struct Reply {
 /// Explains. `now` is in seconds since 1970.
 pub(super) fn explain(question: &Question<'_>, now: u64) -> Explanation {
     let text = String::from_utf8_lossy(question.body);
-    let inbound = open_as(question.declared, &text, question.query);
+    let account = question.route.wechat.as_ref();
+    let query = question.query.or(is_envelope(&text).then_some("encrypt_type=aes"));
+    let receive = if question.query.is_some() { receive } else { receive_unsigned };
+    let received = receive(account, question.declared, &text, query);
+    let inbound = received.inbound(query);
     if let Some((no, cause)) = question.unread() {
         let unread = Inbound::Other(Other { why: Why::NotCallback, msg_type: None });
-        return pass(Explanation::new(question.route, &unread), no, cause);
+        let shown = Explanation::new(question.route, &unread);
+        let has_body = !question.body.is_empty();
+        let is_refused = account.is_some_and(|account| account.refuses(question.method, has_body, question.query));
+        return if is_refused { refused(shown) } else { pass(shown, no, cause) };
     }
-    let shown = Explanation::new(question.route, &inbound);
+    let mut shown = Explanation::new(question.route, &inbound);
+    if received.is_encrypted(&inbound, query) {
+        shown.is_encrypted(received.plaintext().is_some());
+    }
+    if received.is_refused() {
+        return refused(shown);
+    }
     match &inbound {
         Inbound::Message(message) => question.message(shown, message, now),
         Inbound::Event(event) => question.event(shown, event, now),
-        Inbound::Other(other) => pass(shown, format!("no: {}", words::why(other)), other.why.into()),
+        Inbound::Other(other) => pass(shown, no(other, received.fault(&inbound)), other.why.into()),
     }
+}
+
+fn refused(mut shown: Explanation) -> Explanation {
+    shown.say(1, "no: its signature is wrong or missing, and verify = \"enforce\": the bot is not asked");
+    shown.end(Outcome::Decided(Action::Reject(Cause::BadSignature)))
+}
+
+/// Why something is neither a message nor an event, with WeChat's number for it if there is one.
+fn no(other: &Other<'_>, fault: Option<Fault>) -> String {
+    fault.map_or_else(|| format!("no: {}", words::why(other)), |fault| format!("no: {fault}"))
+}
+
+fn is_envelope(text: &str) -> bool {
+    fields(text).is_ok_and(|fields| !fields[Name::Encrypt].is_absent())
 }
 
 impl Question<'_> {
@@ -137,7 +168,7 @@ pub(super) fn say_rules<'t>(
 
 pub(super) fn handed_over(message: &UserMessage<'_>, transfer: Transfer, now: u64) -> Outcome {
     let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
-    let (body, content_type) = (reply.render(now), reply.content_type());
+    let (body, content_type) = (reply.render(now, Entropy::unguessable), reply.content_type());
     Outcome::Transfer(Action::Transfer(transfer), content_type, body)
 }
 

@@ -43,6 +43,7 @@ pub(super) fn why(other: &Other<'_>) -> String {
             "broken or contradictory (a DOCTYPE, MsgType or words twice, no sender or receiver)".to_owned()
         }
         Why::Encrypted => "encrypted, or body and `encrypt_type` do not agree about it; there is no key".to_owned(),
+        Why::BadSignature => "its signature is wrong or missing".to_owned(),
         Why::MsgType if Kind::of(msg_type).is_some() => format!("an Event element beside MsgType {msg_type}"),
         Why::MsgType => format!("MsgType {} is no type of user message", quoted(msg_type)),
         Why::OpenidMismatch => "the query's `openid` is not FromUserName".to_owned(),
@@ -55,7 +56,8 @@ pub(super) fn deed(action: &Action) -> String {
         Action::Transfer(transfer) => self::transfer(transfer),
         Action::Suppress => "`success`, in place of the bot's own transfer".to_owned(),
         Action::Empty(_) => "`success`".to_owned(),
-        Action::Forward(_) | Action::Reject(_) | Action::Error(_) => "the bot's reply, untouched".to_owned(),
+        Action::Reject(_) => "403".to_owned(),
+        Action::Forward(_) | Action::Error(_) => "the bot's reply, untouched".to_owned(),
     }
 }
 

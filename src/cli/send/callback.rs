@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::wechat::{Format, Inbound, Kind, open, push_element};
+use super::seal;
+use crate::wechat::{Account, Format, Inbound, Kind, push_element};
 
 /// The OpenID of WeChat's own documentation.
 pub(in crate::cli) const USER: &str = "o6_bmjrPTlm6_2sgVt7hMZOPfL2M";
@@ -33,7 +34,7 @@ impl Callback {
     pub(in crate::cli) fn text(from: &str, words: &str) -> Self {
         let mut body = Body::begin(from, Kind::Text.as_str());
         body.text("Content", words);
-        let made = Self::of(body.end(true));
+        let made = Self::of(body.end(true), None);
         Self { what: format!("text \"{}\"", words.escape_debug()), ..made }
     }
 
@@ -44,7 +45,7 @@ impl Callback {
         if let Some(key) = key.or(needs_key.then_some("")) {
             body.text("EventKey", key);
         }
-        let made = Self::of(body.end(false));
+        let made = Self::of(body.end(false), None);
         let key = key.map_or_else(String::new, |key| format!(", EventKey \"{}\"", key.escape_debug()));
         Self { what: format!("event {}{key}", name.escape_debug()), ..made }
     }
@@ -55,21 +56,21 @@ impl Callback {
         for (name, value) in content(kind) {
             body.text(name, value);
         }
-        let made = Self::of(body.end(true));
+        let made = Self::of(body.end(true), None);
         Self { what: format!("{} message", kind.as_str()), ..made }
     }
 
-    /// Whatever this is.
-    pub(super) fn of(body: Vec<u8>) -> Self {
+    /// Whatever this is, opened if it is sealed for the account.
+    pub(super) fn of(body: Vec<u8>, account: Option<&Account>) -> Self {
         let text = String::from_utf8_lossy(&body);
         let owned = |name: &str| Some(name.to_owned());
-        let (nature, from, to) = match open(&text, None) {
+        let (nature, from, to) = seal::read(account, &text, |inbound| match inbound {
             Inbound::Message(message) => (Nature::Message, owned(message.from_user()), owned(message.to_user())),
             Inbound::Event(event) => {
                 (Nature::Event, event.from_user().and_then(owned), event.to_user().and_then(owned))
             }
             Inbound::Other(_) => (Nature::Other, None, None),
-        };
+        });
         let what = format!("a body of {} bytes", body.len());
         Self { what, nature, format: Format::sniff(&body), from, to, body }
     }
@@ -148,6 +149,7 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wechat::open;
 
     #[test]
     fn a_text_is_written_as_wechat_writes_it() {

@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::callback::Callback;
+use super::seal;
 use super::target::Target;
 use crate::proxy;
 use crate::telemetry::Entropy;
-use crate::wechat::{Format, signature};
+use crate::wechat::{Account, Format, msg_signature, signature};
 
 /// When WeChat hangs up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(in crate::cli) struct Delivery {
     pub(super) call: Call,
+    /// Whose keys a reply is opened with: the callback was sealed with them.
+    pub(super) account: Option<Account>,
     parameters: String,
 }
 
@@ -42,18 +45,29 @@ pub(super) enum Call {
 
 impl Delivery {
     pub(in crate::cli) fn of(callback: Callback, token: &str) -> Self {
-        let mut parameters = signed(token);
+        Self::made(callback, token, None)
+    }
+
+    /// In safe mode. `token` is the account's.
+    pub(in crate::cli) fn sealed(callback: Callback, token: &str, account: Account) -> Self {
+        let callback = callback.sealed(&account);
+        Self::made(callback, token, Some(account))
+    }
+
+    fn made(callback: Callback, token: &str, account: Option<Account>) -> Self {
+        let encrypt = seal::encrypt(&String::from_utf8_lossy(&callback.body));
+        let mut parameters = signed(token, encrypt.as_deref());
         if let Some(openid) = &callback.from {
             parameters.append_pair("openid", openid);
         }
-        Self { parameters: parameters.finish(), call: Call::Callback(callback) }
+        Self { parameters: parameters.finish(), call: Call::Callback(callback), account }
     }
 
     pub(super) fn of_check(token: &str) -> Self {
         let echostr = (random() >> 1).to_string();
-        let mut parameters = signed(token);
+        let mut parameters = signed(token, None);
         parameters.append_pair("echostr", &echostr);
-        Self { parameters: parameters.finish(), call: Call::Check(echostr) }
+        Self { parameters: parameters.finish(), call: Call::Check(echostr), account: None }
     }
 
     /// In words.
@@ -106,13 +120,17 @@ fn content_type(format: Option<Format>) -> HeaderValue {
     HeaderValue::from_static(if format == Some(Format::Json) { "application/json" } else { "text/xml" })
 }
 
-/// The parameters that every call has.
-fn signed(token: &str) -> Serializer<'static, String> {
+/// The parameters that every call has, and those of one with a ciphertext.
+fn signed(token: &str, encrypt: Option<&str>) -> Serializer<'static, String> {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
     let nonce = (random() % 1_000_000_000).to_string();
     let mut parameters = Serializer::new(String::new());
     parameters.append_pair("signature", &signature(token, &timestamp, &nonce));
     parameters.append_pair("timestamp", &timestamp).append_pair("nonce", &nonce);
+    if let Some(encrypt) = encrypt {
+        parameters.append_pair("encrypt_type", "aes");
+        parameters.append_pair("msg_signature", &msg_signature(token, &timestamp, &nonce, encrypt));
+    }
     parameters
 }
 

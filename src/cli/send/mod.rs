@@ -1,5 +1,6 @@
 mod callback;
 mod delivery;
+mod seal;
 mod target;
 mod verdict;
 
@@ -13,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::capture::Capture;
 use super::terminal::{harmless, print};
-use super::{Failure, refuse_unbuilt};
-use crate::wechat::Kind;
+use super::{Failure, complain};
+use crate::wechat::{Account, AesKey, Kind, Token, Verify};
 
 pub(super) use callback::{Callback, USER};
 pub(super) use delivery::{Answer, Delivery, NoAnswer};
@@ -27,8 +28,9 @@ const DELIVERIES: u32 = 3;
 
 /// Play WeChat: send a callback and show what comes back
 ///
-/// Builds a callback as WeChat does in plain mode, signs it, and gives the reply the 5 seconds that WeChat gives
-/// it. Says what the reply is, how long it took, and what WeChat would not accept.
+/// Builds a callback as WeChat does, signs it, and gives the reply the 5 seconds that WeChat gives it. Says what
+/// the reply is, how long it took, and what WeChat would not accept. With --aes-key it does so in safe mode: the
+/// callback is encrypted; the reply's signature is checked, and it is shown decrypted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,6 +39,8 @@ Examples:
   kfgate send --to http://127.0.0.1:8080/ --type voice --from oABC
   kfgate send --to http://127.0.0.1:8080/ --file callback.xml --retry
   kfgate send --to http://127.0.0.1:8080/ --echostr --token mytoken
+  kfgate send --to http://127.0.0.1:8080/ --text 转人工 \\
+    --token mytoken --aes-key ENCODINGAESKEY --app-id wx1234567890abcdef
 
 Exit status: 0 WeChat accepts the reply, 1 it does not or there is none, 2 bad usage.")]
 pub(super) struct Send {
@@ -52,16 +56,16 @@ pub(super) struct Send {
     #[arg(long, value_name = "OPENID", default_value = USER, conflicts_with_all = ["file", "echostr"])]
     from: String,
     /// The Token of the account, for the signature
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
-    token: String,
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
     /// Deliver up to 3 times, 5 s apart, while no answer comes
     #[arg(long)]
     retry: bool,
-    /// Safe mode: not available yet
-    #[arg(long, value_name = "KEY", hide = true)]
+    /// Safe mode: the EncodingAESKey of the account; the callback is encrypted with it, and the reply opened
+    #[arg(long, value_name = "KEY", requires_all = ["app_id", "token"], conflicts_with = "echostr")]
     aes_key: Option<String>,
-    /// Safe mode: not available yet
-    #[arg(long, value_name = "APPID", hide = true)]
+    /// Safe mode: the AppID of the account
+    #[arg(long, value_name = "APPID", requires = "aes_key")]
     app_id: Option<String>,
 }
 
@@ -88,7 +92,6 @@ struct What {
 
 impl Send {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        refuse_unbuilt(&[("--aes-key", self.aes_key.is_some()), ("--app-id", self.app_id.is_some())])?;
         let delivery = self.delivery()?;
         print(format_args!("{} to {}\n", delivery.what(), self.to))?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -98,13 +101,29 @@ impl Send {
     }
 
     fn delivery(&self) -> Result<Delivery, Failure> {
+        let token = self.token.as_deref().unwrap_or_default();
         if self.what.echostr {
-            return Ok(Delivery::of_check(&self.token));
+            return Ok(Delivery::of_check(token));
         }
-        Ok(Delivery::of(self.callback()?, &self.token))
+        let account = self.account(token)?;
+        let callback = self.callback(account.as_ref())?;
+        Ok(match account {
+            Some(account) => Delivery::sealed(callback, token, account),
+            None => Delivery::of(callback, token),
+        })
     }
 
-    fn callback(&self) -> Result<Callback, Failure> {
+    fn account(&self, token: &str) -> Result<Option<Account>, Failure> {
+        let Some((key, app_id)) = self.aes_key.as_deref().zip(self.app_id.as_deref()) else { return Ok(None) };
+        let key = AesKey::parse(key).map_err(|_| {
+            complain("--aes-key is no EncodingAESKey: it has 43 letters and digits");
+            Failure::Usage
+        })?;
+        let account = Account::new(Token::new(token.to_owned()), Verify::Off);
+        Ok(Some(account.sealed_with(vec![key], app_id)))
+    }
+
+    fn callback(&self, account: Option<&Account>) -> Result<Callback, Failure> {
         let What { text, event, r#type, file, echostr: _ } = &self.what;
         Ok(match (text, event, r#type, file) {
             (Some(text), ..) => Callback::text(&self.from, text),
@@ -112,7 +131,7 @@ impl Send {
             (_, _, Some(name), _) => Callback::message(&self.from, Kind::of(name).unwrap_or(Kind::Text)),
             (.., file) => {
                 let capture = Capture::load(file.as_deref()).map_err(|error| Failure::of(&error))?;
-                Callback::of(capture.body)
+                Callback::of(capture.body, account)
             }
         })
     }
@@ -140,6 +159,9 @@ fn show(delivery: &Delivery, answer: &Answer) -> Result<(), Failure> {
     let body = harmless(&answer.text());
     if !body.is_empty() {
         print(format_args!("\n{}\n\n", body.trim_end()))?;
+    }
+    if let Some(opened) = &verdict.opened {
+        print(format_args!("decrypted:\n\n{}\n\n", harmless(opened).trim_end()))?;
     }
     for warning in &verdict.warnings {
         print(format_args!("warning: {warning}\n"))?;

@@ -5,9 +5,10 @@ use http::header::TRANSFER_ENCODING;
 
 use super::callback::{Callback, Nature};
 use super::delivery::{Answer, Call, Delivery};
+use super::seal::{self, Opened};
 use crate::cli::terminal::harmless;
 use crate::wechat::bot_reply::fields;
-use crate::wechat::{BotReply, Fields, Format, Name};
+use crate::wechat::{Account, BotReply, Fields, Format, Name};
 
 /// The longest text that reaches a user, in bytes.
 const TEXT_MAX: usize = 2048;
@@ -19,6 +20,9 @@ pub(in crate::cli) struct Verdict {
     /// Each a reason for WeChat to show its user a failure, or to refuse the URL.
     pub(super) faults: Vec<String>,
     pub(super) warnings: Vec<&'static str>,
+    /// What was inside of an encrypted reply.
+    pub(super) opened: Option<String>,
+    is_nothing: bool,
 }
 
 pub(in crate::cli) fn judge(delivery: &Delivery, answer: &Answer) -> Verdict {
@@ -26,7 +30,10 @@ pub(in crate::cli) fn judge(delivery: &Delivery, answer: &Answer) -> Verdict {
     let mut verdict = match &delivery.call {
         _ if is_error => Verdict::of("an error".to_owned()),
         Call::Check(echostr) => of_check(echostr, answer),
-        Call::Callback(callback) => of_reply(callback, answer),
+        Call::Callback(callback) => match &delivery.account {
+            Some(account) => of_sealed(account, callback, &answer.text()),
+            None => of_reply(callback, &answer.text()),
+        },
     };
     if answer.status != StatusCode::OK {
         verdict.faults.insert(0, format!("the status is {}, not 200", answer.status.as_str()));
@@ -44,19 +51,36 @@ fn of_check(echostr: &str, answer: &Answer) -> Verdict {
     Verdict::of("not the echostr".to_owned()).fault(format!("the reply must be {echostr}, and nothing else"))
 }
 
-fn of_reply(callback: &Callback, answer: &Answer) -> Verdict {
-    let text = answer.text();
-    let reply = BotReply::read(&text);
+/// A reply in safe mode.
+fn of_sealed(account: &Account, callback: &Callback, text: &str) -> Verdict {
+    match seal::open(account, text) {
+        Opened::Plain => match of_reply(callback, text) {
+            verdict if verdict.is_nothing => verdict,
+            verdict => verdict.fault("the callback was encrypted, and the reply is not".to_owned()),
+        },
+        Opened::Sealed(opened) => {
+            let verdict = of_reply(callback, &opened);
+            let fault = "`success` and an empty body must not be encrypted".to_owned();
+            let verdict = if verdict.is_nothing { verdict.fault(fault) } else { verdict };
+            Verdict { what: format!("{}, encrypted", verdict.what), opened: Some(opened), ..verdict }
+        }
+        Opened::Fault(fault) => Verdict::of("encrypted reply".to_owned()).fault(fault),
+    }
+}
+
+fn of_reply(callback: &Callback, text: &str) -> Verdict {
+    let reply = BotReply::read(text, None);
     if reply == BotReply::Nothing {
         let body = if text.trim().is_empty() { "an empty body" } else { "success" };
-        return Verdict::of(format!("nothing ({body}): the user sees nothing"));
+        let verdict = Verdict::of(format!("nothing ({body}): the user sees nothing"));
+        return Verdict { is_nothing: true, ..verdict };
     }
-    let Ok(fields) = fields(&text) else {
+    let Ok(fields) = fields(text) else {
         return Verdict::of("not understood".to_owned()).fault("the reply is no XML or JSON document".to_owned());
     };
     let mut verdict = match &reply {
         BotReply::Text(words) => of_text(words),
-        BotReply::Transfer => of_transfer(callback, &text),
+        BotReply::Transfer => of_transfer(callback, text),
         BotReply::Nothing | BotReply::Other => of_other(&fields),
     };
     verdict.addresses(callback, &fields);
@@ -109,7 +133,7 @@ fn kf_account(text: &str) -> Option<&str> {
 
 impl Verdict {
     fn of(what: String) -> Self {
-        Self { what, faults: Vec::new(), warnings: Vec::new() }
+        Self { what, faults: Vec::new(), warnings: Vec::new(), opened: None, is_nothing: false }
     }
 
     fn fault(mut self, fault: String) -> Self {

@@ -83,7 +83,7 @@ proptest! {
     ) {
         let event = event(&body);
         let (case, flag) = (Case::Event(&event), Flag::read(header.iter().map(Vec::as_slice)));
-        let reply = is_read.then(|| BotReply::read(&reply));
+        let reply = is_read.then(|| BotReply::read(&reply, None));
         let after = case.after(StatusCode::from_u16(status).unwrap(), flag, reply.as_ref());
         prop_assert!(matches!(after, Action::Forward(_) | Action::Suppress), "{after:?}");
         let failed = case.failed(Failure::Error, setting, flag, || budget);

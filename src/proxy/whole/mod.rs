@@ -27,7 +27,7 @@ use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, Question, Resumed, UpstreamError};
 use super::worker::Worker;
 use crate::config::{Limits, Route, TransferMode};
-use crate::policy::{Action, Cause};
+use crate::policy::Cause;
 use crate::telemetry::RequestPath;
 use crate::wechat::Format;
 
@@ -256,7 +256,8 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
         }
     };
     let question = question(&exchange, Identity::AsIs, is_signed);
-    exchange.pass::<Whole>(question, Action::Forward(cause)).await
+    let is_refused = exchange.refuses(&Method::POST, true, query);
+    exchange.forward::<Whole>(question, cause, is_refused).await
 }
 
 /// Whether callbacks of this route can be exchanged whole.

@@ -7,7 +7,9 @@ mod json_callbacks;
 mod messages;
 pub(crate) mod properties;
 mod replies;
+mod sealed;
 mod transfers;
+mod vectors;
 mod words;
 
 use super::{Inbound, Kind, UserMessage, Why, open};

@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn any_text_is_read_as_something(body in prop_oneof![any::<String>(), soup(), words()], query in ".{0,40}") {
         what(&body, Some(&query));
-        BotReply::read(&body);
+        BotReply::read(&body, None);
     }
 
     #[test]

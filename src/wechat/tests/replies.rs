@@ -18,7 +18,7 @@ macro_rules! replies {
     ($($name:ident: $body:expr => $said:expr;)*) => {$(
         #[test]
         fn $name() {
-            assert_eq!(BotReply::read(&$body), $said);
+            assert_eq!(BotReply::read(&$body, None), $said);
         }
     )*};
 }

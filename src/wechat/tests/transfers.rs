@@ -10,7 +10,7 @@ use super::{callback, json, message};
 const NOW: u64 = 1_400_000_000;
 
 fn render(body: &str, account: Option<&str>) -> String {
-    TransferReply::answering(&message(body)).to_account(account).render(NOW)
+    TransferReply::answering(&message(body)).to_account(account).render(NOW, || [0; 16])
 }
 
 #[test]
@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!((&read["ToUserName"], &read["FromUserName"]), (&from, &to));
         prop_assert_eq!((&*read["MsgType"], &*read["CreateTime"]), ("transfer_customer_service", "1400000000"));
         prop_assert_eq!(read.get("KfAccount"), account.as_ref());
-        prop_assert_eq!(BotReply::read(&reply), BotReply::Transfer);
+        prop_assert_eq!(BotReply::read(&reply, None), BotReply::Transfer);
     }
 
     #[test]
@@ -127,6 +127,6 @@ proptest! {
         prop_assert_eq!(&read, &serde_json::json!({
             "ToUserName": from, "FromUserName": to, "CreateTime": NOW, "MsgType": "transfer_customer_service",
         }));
-        prop_assert_eq!(BotReply::read(&reply), BotReply::Transfer);
+        prop_assert_eq!(BotReply::read(&reply, None), BotReply::Transfer);
     }
 }

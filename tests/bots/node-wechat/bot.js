@@ -3,7 +3,14 @@ const wechat = require('wechat');
 
 const app = express();
 
-app.use(wechat('kfgatetoken')
+const account = {
+  token: 'kfgatetoken',
+  appid: 'wx1234567890abcdef',
+  // For what comes encrypted.
+  encodingAESKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+};
+
+app.use(wechat(account)
   .text((message, req, res, next) => {
     switch (message.Content) {
       case 'ping':

@@ -3,11 +3,13 @@ import sys
 from flask import Flask, abort, make_response, request
 from waitress import serve
 from wechatpy import create_reply, parse_message
+from wechatpy.crypto import WeChatCrypto
 from wechatpy.exceptions import InvalidSignatureException
 from wechatpy.replies import TransferCustomerServiceReply
 from wechatpy.utils import check_signature
 
 TOKEN = "kfgatetoken"
+crypto = WeChatCrypto(TOKEN, "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "wx1234567890abcdef")
 
 app = Flask(__name__)
 
@@ -23,9 +25,16 @@ def wechat(path):
     if request.method == "GET":
         return args.get("echostr", "")
 
-    msg = parse_message(request.data)
+    body = request.data
+    sealed = args.get("encrypt_type") == "aes"
+    if sealed:
+        body = crypto.decrypt_message(body, args["msg_signature"], args["timestamp"], args["nonce"])
+    msg = parse_message(body)
     reply, flag = answer_event(msg) if msg.type == "event" else answer(msg)
-    response = make_response(create_reply(reply, msg).render())
+    answer_body = create_reply(reply, msg).render()
+    if sealed and answer_body:
+        answer_body = crypto.encrypt_message(answer_body, args["nonce"], args["timestamp"])
+    response = make_response(answer_body)
     response.content_type = "application/xml"
     if flag:
         response.headers["X-Kf-Transfer"] = flag

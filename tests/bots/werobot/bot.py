@@ -6,6 +6,9 @@ from werobot.replies import SuccessReply, TransferCustomerServiceReply
 
 robot = WeRoBot(token="kfgatetoken")
 robot.config["SESSION_STORAGE"] = False
+# For what comes encrypted; from the first such message on, WeRoBot encrypts all its replies.
+robot.config["APP_ID"] = "wx1234567890abcdef"
+robot.config["ENCODING_AES_KEY"] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
 def flagged(text, flag):

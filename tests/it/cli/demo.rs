@@ -15,6 +15,7 @@ fn demo_shows_every_scene_stays_up_and_ends_with_ctrl_c() {
         "user   用户   event CLICK, EventKey \"人工\"",
         "bot    后端   (dead: nobody listens there 已停机)",
         "WeChat 微信   transfer to test1@test",
+        "WeChat 微信   transfer to test1@test, encrypted",
         "transfer/short-circuit rule:ask-for-human",
         "transfer/rewrite       flag",
         "transfer/fallback      upstream-error",
@@ -22,7 +23,7 @@ fn demo_shows_every_scene_stays_up_and_ends_with_ctrl_c() {
     ] {
         assert!(scenes.contains(line), "{line:?} is missing in:\n{scenes}");
     }
-    assert_eq!(scenes.matches("WeChat 微信   transfer to").count(), 3, "{scenes}");
+    assert_eq!(scenes.matches("WeChat 微信   transfer to").count(), 4, "{scenes}");
     let commands = scenes.lines().filter_map(|line| line.strip_prefix(&format!("  {KFGATE} ")));
     let commands: Vec<_> = commands.map(|line| line.split(' ').collect::<Vec<_>>()).collect();
     assert_eq!(commands.len(), 3);

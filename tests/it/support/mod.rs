@@ -4,6 +4,7 @@ pub(crate) mod bot;
 pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod process;
+pub(crate) mod sealing;
 pub(crate) mod tls;
 pub(crate) mod wechat;
 pub(crate) mod wire;
