@@ -7,8 +7,8 @@ pub(super) struct Buffers(RefCell<Vec<Vec<u8>>>);
 impl Buffers {
     /// Bytes of a new one: more than a callback and its head have.
     const SIZE: usize = 8 * 1024;
-    /// How many are kept.
-    const KEPT: usize = 64;
+    /// How many are kept: three for each of some 40 exchanges at once.
+    const KEPT: usize = 128;
 
     pub(super) fn take(&self) -> Vec<u8> {
         self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(Self::SIZE))

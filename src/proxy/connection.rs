@@ -29,7 +29,8 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) 
     let connection = Rc::new(Connection::new(worker, tap, peer));
     let mut client = Client::new(stream, Vec::new());
     loop {
-        match under_orders(&connection.tap, whole::serve(&connection, client)).await {
+        let serving = pin!(whole::serve(&connection, client));
+        match under_orders(&connection.tap, serving).await {
             Some(Next::Stream(unfit, resumed)) => {
                 connection.resumed.replace(resumed);
                 client = unfit;
@@ -45,8 +46,7 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) 
 }
 
 /// Serves for as long as no order from outside ends it.
-async fn under_orders<T>(tap: &Tap, serving: impl Future<Output = T>) -> Option<T> {
-    let mut serving = pin!(serving);
+async fn under_orders<T>(tap: &Tap, mut serving: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     poll_fn(|cx| {
         tap.listen(cx);
         if tap.order() == Order::Close {

@@ -1,12 +1,19 @@
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 /// A request's raw query string, read for the parameters that WeChat adds to a callback's URL.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Query<'q>(&'q str);
+pub(super) struct Query<'q> {
+    text: &'q str,
+    /// There is something to decode in it, which may be a name.
+    is_encoded: bool,
+}
 
 impl<'q> Query<'q> {
     pub(super) fn new(query: Option<&'q str>) -> Self {
-        Self(query.unwrap_or_default())
+        let text = query.unwrap_or_default();
+        Self { text, is_encoded: is_encoded(text) }
     }
 
     /// Whether this is WeChat's check of the URL, which carries no callback.
@@ -41,8 +48,8 @@ impl<'q> Query<'q> {
     /// All values of a parameter; copied only where there is something to decode.
     fn values(self, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
         // Looked for as a whole first: most of what is asked for is not there.
-        let may_be_there = self.0.contains(name) || is_encoded(self.0);
-        let pairs = if may_be_there { self.0 } else { "" };
+        let may_be_there = self.is_encoded || self.text.contains(name);
+        let pairs = if may_be_there { self.text } else { "" };
         pairs.split('&').filter_map(move |pair| {
             let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
             (given == name || (is_encoded(given) && decoded(given) == name)).then(|| decoded(value))
@@ -51,7 +58,7 @@ impl<'q> Query<'q> {
 }
 
 fn is_encoded(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'%' | b'+'))
+    memchr2(b'%', b'+', text.as_bytes()).is_some()
 }
 
 /// One side of a pair of `application/x-www-form-urlencoded`, decoded.

@@ -49,10 +49,10 @@ impl Resumed {
 
 /// How an attempt over one connection ended.
 enum Attempt {
-    Answered(Reply),
+    Answered(Box<Reply>),
     Failed(UpstreamError),
     /// The connection ended before any of an answer came. The question, for another attempt.
-    Silent(Option<io::Error>, Question),
+    Silent(Option<io::Error>, Box<Question>),
     Unfit(Box<Resumed>),
 }
 
@@ -63,9 +63,9 @@ impl Pool {
     /// in which the request is sent again, once, over a fresh connection.
     pub(in crate::proxy) async fn ask(
         self: &Rc<Self>,
-        mut question: Question,
+        mut question: Box<Question>,
         limits: &Limits,
-    ) -> Result<Reply, Unanswered<Box<Resumed>>> {
+    ) -> Result<Box<Reply>, Unanswered<Box<Resumed>>> {
         self.idle_for.set(limits.upstream_idle);
         if let Some(stream) = self.whole.take(limits.upstream_idle, Stream::is_quiet) {
             match self.attempt(stream, question, limits).await {
@@ -79,16 +79,16 @@ impl Pool {
 
     async fn ask_afresh(
         self: &Rc<Self>,
-        question: Question,
+        question: Box<Question>,
         limits: &Limits,
-    ) -> Result<Reply, Unanswered<Box<Resumed>>> {
+    ) -> Result<Box<Reply>, Unanswered<Box<Resumed>>> {
         let stream = timeout(limits.connect_timeout, self.open()).await;
         let stream = stream.map_err(|_| UpstreamError::ConnectTimeout)??;
         self.attempt(stream, question, limits).await.into()
     }
 
-    async fn attempt(self: &Rc<Self>, mut stream: Stream, question: Question, limits: &Limits) -> Attempt {
-        let Question { wire: request, room: mut wire, waits, id } = question;
+    async fn attempt(self: &Rc<Self>, mut stream: Stream, question: Box<Question>, limits: &Limits) -> Attempt {
+        let Question { wire: request, room: mut wire, waits, id } = *question;
         wire.clear();
         let asked = Instant::now();
         let mut until = asked + limits.upstream_timeout;
@@ -122,14 +122,11 @@ impl Pool {
                     missing.unwrap_or(0)
                 }
                 Look::Headless(room) | Look::Unfit(room) if room.is_empty() => {
-                    let question = Question { wire: request, room, waits, id };
+                    let question = Box::new(Question { wire: request, room, waits, id });
                     return Attempt::Silent(end.flatten(), question);
                 }
-                Look::Whole(Reply { wire, .. })
-                | Look::Headless(wire)
-                | Look::Bodiless(wire, _)
-                | Look::Unfit(wire) => {
-                    let broken = end.flatten();
+                other => {
+                    let (wire, broken) = (other.into_wire(), end.flatten());
                     return Attempt::Unfit(Box::new(Resumed { stream, wire, broken, id, asked }));
                 }
             };
@@ -162,7 +159,7 @@ fn ended(read: io::Result<usize>) -> Option<Option<io::Error>> {
     }
 }
 
-impl From<Attempt> for Result<Reply, Unanswered<Box<Resumed>>> {
+impl From<Attempt> for Result<Box<Reply>, Unanswered<Box<Resumed>>> {
     fn from(attempt: Attempt) -> Self {
         match attempt {
             Attempt::Answered(reply) => Ok(reply),

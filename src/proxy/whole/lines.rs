@@ -97,32 +97,42 @@ fn is_control(byte: u8) -> bool {
 
 /// The kind of a line and where its colon is. None if its name is odd.
 fn read(line: &[u8]) -> Option<(Kind, usize)> {
-    let colon = memchr(b':', line)?;
-    let name = &line[..colon];
-    let classes = name.iter().fold(0, |classes, byte| classes | NAME[usize::from(*byte)]);
-    if name.is_empty() || classes & ODD != 0 {
-        return None;
+    let mut has_underscore = false;
+    for (at, byte) in line.iter().enumerate() {
+        match NAME[usize::from(*byte)] {
+            Class::Token => {}
+            Class::Underscore => has_underscore = true,
+            Class::Colon if at > 0 => {
+                return Some((if has_underscore { Kind::Underscore } else { kind(&line[..at]) }, at));
+            }
+            Class::Colon | Class::Odd => return None,
+        }
     }
-    Some((if classes & UNDERSCORE == 0 { kind(name) } else { Kind::Underscore }, colon))
+    None
 }
 
-const ODD: u8 = 1;
-const UNDERSCORE: u8 = 2;
+#[derive(Clone, Copy)]
+enum Class {
+    Token,
+    Underscore,
+    Colon,
+    Odd,
+}
 
 /// What each byte is in a header's name (RFC 9110, section 5.6.2).
-const NAME: [u8; 256] = {
-    let mut classes = [ODD; 256];
+const NAME: [Class; 256] = {
+    let mut classes = [Class::Odd; 256];
     let mut byte = 0;
-    while byte < 256 {
-        let character = byte as u8;
-        if character.is_ascii_alphanumeric()
-            || matches!(character, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~')
+    while byte < 128 {
+        if matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.'
+            | b'^' | b'`' | b'|' | b'~')
         {
-            classes[byte] = 0;
+            classes[byte as usize] = Class::Token;
         }
         byte += 1;
     }
-    classes[b'_' as usize] = UNDERSCORE;
+    classes[b'_' as usize] = Class::Underscore;
+    classes[b':' as usize] = Class::Colon;
     classes
 };
 

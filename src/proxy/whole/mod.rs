@@ -54,20 +54,24 @@ pub(super) struct Response {
 }
 
 impl Transport for Whole {
-    type Request = Question;
-    type Answer = Reply;
+    type Request = Box<Question>;
+    type Answer = Box<Reply>;
     type Unfit = Box<Resumed>;
     type Response = Outcome;
 
-    async fn ask(pool: &Rc<Pool>, question: Question, limits: &Limits) -> Result<Reply, Unanswered<Box<Resumed>>> {
+    async fn ask(
+        pool: &Rc<Pool>,
+        question: Box<Question>,
+        limits: &Limits,
+    ) -> Result<Box<Reply>, Unanswered<Box<Resumed>>> {
         pool.ask(question, limits).await
     }
 
-    fn asked_before(_: &Question) -> Option<Instant> {
+    fn asked_before(_: &Box<Question>) -> Option<Instant> {
         None
     }
 
-    fn relay(mut reply: Reply, flag: &HeaderName, mut entry: Box<Entry>) -> Outcome {
+    fn relay(mut reply: Box<Reply>, flag: &HeaderName, mut entry: Box<Entry>) -> Outcome {
         let (mut wire, closes) = (std::mem::take(&mut reply.spare), entry.is_last());
         wire.clear();
         reply.write(flag, closes, &mut wire);
@@ -99,13 +103,13 @@ impl Transport for Whole {
     }
 }
 
-impl Answer for Reply {
+impl Answer for Box<Reply> {
     fn status(&self) -> StatusCode {
-        self.status()
+        Reply::status(self)
     }
 
     fn named(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        self.named(name)
+        Reply::named(self, name)
     }
 
     async fn read(&mut self, _: usize, _: Duration) -> Result<(), UpstreamError> {
@@ -113,7 +117,7 @@ impl Answer for Reply {
     }
 
     fn text(&self, limit: usize) -> Option<Cow<'_, str>> {
-        (self.body().len() <= limit).then(|| self.text(limit))?
+        if self.body().len() <= limit { Reply::text(self, limit) } else { None }
     }
 
     fn ends_with_connection(&self) -> bool {
@@ -244,7 +248,7 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
         let identity = identity == Identity::Wanted;
         let mut wire = worker.buffers.take();
         request.write(&Onward { route, peer: connection.peer_name(), trusted, id, identity }, &mut wire);
-        Question { wire, room: worker.buffers.take(), waits, id: id.clone() }
+        Box::new(Question { wire, room: worker.buffers.take(), waits, id: id.clone() })
     };
     let cause = match Format::sniff(request.body()) {
         _ if route.transfer == TransferMode::Off => Cause::Off,

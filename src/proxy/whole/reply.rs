@@ -58,13 +58,23 @@ enum Framing {
 /// What a bot's bytes are.
 #[derive(Debug)]
 pub(in crate::proxy) enum Look {
-    Whole(Reply),
+    Whole(Box<Reply>),
     /// The head is not here yet.
     Headless(Vec<u8>),
     /// The body is not here yet; how much of it is missing, if that is known.
     Bodiless(Vec<u8>, Option<usize>),
     /// Not for an exchange as a whole.
     Unfit(Vec<u8>),
+}
+
+impl Look {
+    /// What came from the bot.
+    pub(in crate::proxy) fn into_wire(self) -> Vec<u8> {
+        match self {
+            Self::Whole(reply) => reply.wire,
+            Self::Headless(wire) | Self::Bodiless(wire, _) | Self::Unfit(wire) => wire,
+        }
+    }
 }
 
 impl Reply {
@@ -84,7 +94,7 @@ impl Reply {
             _ => return Look::Unfit(wire),
         };
         let keeps_connection = head.persists && !ended && end == wire.len();
-        Look::Whole(Self { wire, spare: Vec::new(), head, body, keeps_connection })
+        Look::Whole(Box::new(Self { wire, spare: Vec::new(), head, body, keeps_connection }))
     }
 
     pub(in crate::proxy) fn status(&self) -> StatusCode {
