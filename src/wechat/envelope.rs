@@ -116,20 +116,21 @@ fn nonce(query: Query<'_>) -> String {
 impl Received<'_> {
     /// What it is. `query` is the one it was taken in with.
     pub fn inbound(&self, query: Option<&str>) -> Inbound<'_> {
-        let inbound = match &self.body {
+        match &self.body {
+            Body::AsItCame if self.is_badly_signed => untrusted(open_as(self.declared, self.text, query)),
             Body::AsItCame => open_as(self.declared, self.text, query),
             Body::Unopened(_) => other(Why::Encrypted),
             Body::Opened(opened) => opened.inbound(query),
-        };
-        if self.is_badly_signed { untrusted(inbound) } else { inbound }
+        }
     }
 
     /// Whether it came encrypted, opened or not. `inbound` is what it is.
     pub fn is_encrypted(&self, inbound: &Inbound<'_>, query: Option<&str>) -> bool {
-        match (&self.body, inbound) {
-            (Body::Opened(_) | Body::Unopened(_), _) | (_, Inbound::Other(Other { why: Why::Encrypted, .. })) => true,
-            // Nothing of the kind is in the URL of plain mode.
-            _ => query.is_some_and(|text| text.contains("encrypt")) && Query::new(query).is_sealed() == Some(true),
+        match inbound {
+            Inbound::Message(message) => message.is_encrypted(),
+            Inbound::Event(event) => event.is_encrypted(),
+            Inbound::Other(Other { why: Why::Encrypted, .. }) => true,
+            Inbound::Other(_) => Query::new(query).is_sealed() == Some(true),
         }
     }
 

@@ -34,7 +34,7 @@ pub enum Inbound<'a> {
 /// use kfgate::wechat::{Format, Kind, UserMessage};
 /// let message = UserMessage {
 ///     kind: Kind::Text, format: Format::Xml, to: "gh_1".into(), from: "o1".into(),
-///     create_time: None, msg_id: None, words: None, seal: None,
+///     create_time: None, msg_id: None, words: None, seal: None, is_encrypted: false,
 /// };
 /// ```
 ///
@@ -64,6 +64,7 @@ pub struct UserMessage<'a> {
     words: Option<Cow<'a, str>>,
     /// What its reply must be closed with, if it came sealed.
     seal: Option<&'a Seal<'a>>,
+    is_encrypted: bool,
 }
 
 impl UserMessage<'_> {
@@ -102,6 +103,11 @@ impl UserMessage<'_> {
         self.words.as_deref()
     }
 
+    /// Whether it came encrypted: with the rest of it in plain, where nothing was opened.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
     pub(super) fn seal(&self) -> Option<&Seal<'_>> {
         self.seal
     }
@@ -121,6 +127,7 @@ pub struct Event<'a> {
     create_time: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
     key: Option<Cow<'a, str>>,
+    is_encrypted: bool,
 }
 
 impl Event<'_> {
@@ -143,6 +150,11 @@ impl Event<'_> {
 
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
+    }
+
+    /// As [`UserMessage::is_encrypted`].
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 }
 
@@ -315,7 +327,7 @@ pub(super) fn classify<'a>(
     }
     let Some(msg_type) = msg_type.into_value() else { return other(Why::Malformed, None) };
     if msg_type.eq_ignore_ascii_case("event") {
-        return Inbound::Event(event(fields));
+        return Inbound::Event(event(fields, seal));
     }
     let Some(kind) = Kind::of(&msg_type) else { return other(Why::MsgType, Some(msg_type)) };
     if !fields[Name::Event].is_absent() {
@@ -337,13 +349,14 @@ fn is_sealed(fields: &Fields<'_>) -> Option<bool> {
     }
 }
 
-fn event(mut fields: Fields<'_>) -> Event<'_> {
+fn event<'a>(mut fields: Fields<'a>, seal: Option<&'a Seal<'a>>) -> Event<'a> {
     Event {
         to: fields.take(Name::ToUserName).into_value(),
         from: fields.take(Name::FromUserName).into_value(),
         create_time: fields.take(Name::CreateTime).into_value(),
         name: fields.take(Name::Event).into_value(),
         key: fields.take(Name::EventKey).into_value(),
+        is_encrypted: seal.is_some() || !fields[Name::Encrypt].is_absent(),
     }
 }
 
@@ -372,5 +385,6 @@ fn user_message<'a>(
         msg_id: fields.take(Name::MsgId).into_value(),
         words: words.into_raw().filter(|_| !fields.foreign_encoding),
         seal,
+        is_encrypted: seal.is_some() || !fields[Name::Encrypt].is_absent(),
     })
 }
