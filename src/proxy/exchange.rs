@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -371,7 +371,7 @@ async fn ask<T: Transport>(
     whole: Option<Whole>,
 ) -> Asked<T> {
     let limits = &snapshot.config.limits;
-    let began = T::asked_before(&request).unwrap_or_else(Instant::now);
+    let began = T::asked_at(&request);
     let mut answer = T::ask(&pool, request, limits).await;
     if let (Ok(head), Some(whole)) = (&mut answer, whole) {
         let flags = head.named(&whole.flag_header);

@@ -83,6 +83,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     // A restart does not wait for the old connections' last packets.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // A reply is written at once; waiting for more would only delay it. What is accepted takes after this socket.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(Socket::Tcp(socket.into()))
@@ -158,7 +160,6 @@ impl Acceptor {
                 let listener = listener.into_std()?;
                 while let Ok((socket, address)) = listener.accept() {
                     socket.set_nonblocking(true)?;
-                    socket.set_nodelay(true)?;
                     waiting.push(Handed::Tcp(socket, Some(address.ip().to_canonical())));
                 }
             }
@@ -177,8 +178,6 @@ impl Acceptor {
         Poll::Ready(match self {
             Self::Tcp(listener) => {
                 let (socket, address) = ready!(listener.poll_accept(cx))?;
-                // A reply is written at once; waiting for more would only delay it.
-                socket.set_nodelay(true)?;
                 Ok(Accepted { stream: Stream::Tcp(socket), peer: Some(address.ip().to_canonical()) })
             }
             Self::Unix(listener) => {
@@ -186,5 +185,18 @@ impl Acceptor {
                 Ok(Accepted { stream: Stream::Unix(socket), peer: None })
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_delays_no_reply() {
+        let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let Socket::Tcp(socket) = listener.0 else { panic!("a TCP socket") };
+        assert!(socket.accept().unwrap().0.nodelay().unwrap());
     }
 }

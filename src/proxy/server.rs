@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::hint::black_box;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -262,14 +263,23 @@ impl Serving {
         self.seats.release();
     }
 
-    /// Closes the connections of clients that take longer than they may.
+    /// Closes the connections of clients that take longer than they may, and gives back the memory of those that
+    /// have ended.
     async fn sweep(self: Rc<Self>) {
+        let mut most = 0;
         loop {
             sleep(Duration::from_millis(250)).await;
             let (now, snapshot) = (Instant::now(), self.worker.live.snapshot());
             for tap in self.connections.borrow().iter().filter(|tap| tap.is_overdue(now, &snapshot.config.limits)) {
                 tap.give(Order::Close);
             }
+            let open = self.connections.borrow().len();
+            if open < most / 2 {
+                self.connections.borrow_mut().shrink_to_fit();
+                give_memory_back();
+                most = open;
+            }
+            most = most.max(open);
         }
     }
 
@@ -286,6 +296,13 @@ impl Serving {
             sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// Makes glibc return to the system what has been freed. It keeps small pieces apart, and between them the large
+/// ones, until a piece is asked for that is larger than any of them (malloc_consolidate), and looks at what it
+/// could return when one of 64 KiB is freed. 10,000 connections that have ended left 19 MiB without it.
+fn give_memory_back() {
+    drop(black_box(Vec::<u8>::with_capacity(96 * 1024)));
 }
 
 /// A connection that is counted, until this is dropped: at its end, whatever ended it.

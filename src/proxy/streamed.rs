@@ -35,8 +35,8 @@ impl Transport for Streamed {
         Ok(Streaming::unread(pool.send(to_bot, limits).await?))
     }
 
-    fn asked_before(to_bot: &ToBot) -> Option<Instant> {
-        to_bot.resumed.as_ref().map(|resumed| resumed.asked)
+    fn asked_at(to_bot: &ToBot) -> Instant {
+        to_bot.resumed.as_ref().map_or_else(Instant::now, |resumed| resumed.asked)
     }
 
     fn relay(answer: Box<Streaming>, flag: &HeaderName, entry: Box<Entry>) -> Response<Outgoing> {

@@ -28,8 +28,8 @@ pub(super) trait Transport: 'static {
         limits: &Limits,
     ) -> Result<Self::Answer, Unanswered<Self::Unfit>>;
 
-    /// When the bot was asked, where that was before [`Transport::ask`].
-    fn asked_before(request: &Self::Request) -> Option<Instant>;
+    /// When the bot was asked, or is asked now.
+    fn asked_at(request: &Self::Request) -> Instant;
 
     /// The bot's answer as it came, less the headers of its connection and the flag.
     fn relay(answer: Self::Answer, flag: &HeaderName, entry: Box<Entry>) -> Self::Response;

@@ -130,10 +130,10 @@ impl<'m> TransferReply<'m> {
 /// `<name><![CDATA[value]]></name>`, with a value's own `]]>` split over two sections.
 pub fn push_element(out: &mut String, name: &str, value: &str) {
     out.extend(["<", name, "><![CDATA["]);
-    let mut runs = value.split("]]>");
-    out.push_str(runs.next().unwrap_or_default());
-    for run in runs {
-        out.extend(["]]]]><![CDATA[>", run]);
+    if value.contains(']') {
+        out.push_str(&value.replace("]]>", "]]]]><![CDATA[>"));
+    } else {
+        out.push_str(value);
     }
     out.extend(["]]></", name, ">"]);
 }

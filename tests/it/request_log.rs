@@ -246,8 +246,11 @@ fn stdout_gets_a_line_a_request_and_nothing_else() {
         assert!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap() > 0);
     }
     let port = line.split_once("127.0.0.1:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
-    crate::support::Client::connect(port).send(post(text("转人工"))).reply().is_transfer_to("a@b");
-    crate::support::Client::connect(port).send(post(text("hello"))).reply().is(200, "success");
+    // Over one connection: the order of records is that of one worker.
+    let mut client = crate::support::Client::connect(port);
+    client.send(post(text("转人工"))).reply().is_transfer_to("a@b");
+    client.send(post(text("hello"))).reply().is(200, "success");
+    drop(client);
     std::process::Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -26,6 +26,8 @@ pub(in crate::proxy) struct Question {
     /// It is a callback, whose reply is of no use before it is complete.
     pub(in crate::proxy) waits: bool,
     pub(in crate::proxy) id: RequestId,
+    /// When the bot was asked.
+    pub(in crate::proxy) asked: Instant,
 }
 
 /// A bot's answer that has begun.
@@ -88,9 +90,8 @@ impl Pool {
     }
 
     async fn attempt(self: &Rc<Self>, mut stream: Stream, question: Box<Question>, limits: &Limits) -> Attempt {
-        let Question { wire: request, room: mut wire, waits, id } = *question;
+        let Question { wire: request, room: mut wire, waits, id, asked } = *question;
         wire.clear();
-        let asked = Instant::now();
         let mut until = asked + limits.upstream_timeout;
         let exchange = async {
             // A bot that takes no more of the request may have answered all the same; if not, nothing will come.
@@ -122,7 +123,7 @@ impl Pool {
                     missing.unwrap_or(0)
                 }
                 Look::Headless(room) | Look::Unfit(room) if room.is_empty() => {
-                    let question = Box::new(Question { wire: request, room, waits, id });
+                    let question = Box::new(Question { wire: request, room, waits, id, asked });
                     return Attempt::Silent(end.flatten(), question);
                 }
                 other => {

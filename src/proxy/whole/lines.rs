@@ -97,43 +97,25 @@ fn is_control(byte: u8) -> bool {
 
 /// The kind of a line and where its colon is. None if its name is odd.
 fn read(line: &[u8]) -> Option<(Kind, usize)> {
-    let mut has_underscore = false;
-    for (at, byte) in line.iter().enumerate() {
-        match NAME[usize::from(*byte)] {
-            Class::Token => {}
-            Class::Underscore => has_underscore = true,
-            Class::Colon if at > 0 => {
-                return Some((if has_underscore { Kind::Underscore } else { kind(&line[..at]) }, at));
-            }
-            Class::Colon | Class::Odd => return None,
-        }
+    let colon = line.iter().position(|byte| !IS_TOKEN[usize::from(*byte)])?;
+    let name = &line[..colon];
+    if line[colon] != b':' || name.is_empty() {
+        return None;
     }
-    None
+    let has_underscore = name.iter().fold(false, |has, byte| has | (*byte == b'_'));
+    Some((if has_underscore { Kind::Underscore } else { kind(name) }, colon))
 }
 
-#[derive(Clone, Copy)]
-enum Class {
-    Token,
-    Underscore,
-    Colon,
-    Odd,
-}
-
-/// What each byte is in a header's name (RFC 9110, section 5.6.2).
-const NAME: [Class; 256] = {
-    let mut classes = [Class::Odd; 256];
+/// Whether a byte can stand in a header's name (RFC 9110, section 5.6.2).
+const IS_TOKEN: [bool; 256] = {
+    let mut is_token = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        if matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.'
-            | b'^' | b'`' | b'|' | b'~')
-        {
-            classes[byte as usize] = Class::Token;
-        }
+        is_token[byte as usize] = matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\''
+            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
         byte += 1;
     }
-    classes[b'_' as usize] = Class::Underscore;
-    classes[b':' as usize] = Class::Colon;
-    classes
+    is_token
 };
 
 fn kind(name: &[u8]) -> Kind {

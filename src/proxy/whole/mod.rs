@@ -67,8 +67,8 @@ impl Transport for Whole {
         pool.ask(question, limits).await
     }
 
-    fn asked_before(_: &Box<Question>) -> Option<Instant> {
-        None
+    fn asked_at(question: &Box<Question>) -> Instant {
+        question.asked
     }
 
     fn relay(mut reply: Box<Reply>, flag: &HeaderName, mut entry: Box<Entry>) -> Outcome {
@@ -248,7 +248,7 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
         let identity = identity == Identity::Wanted;
         let mut wire = worker.buffers.take();
         request.write(&Onward { route, peer: connection.peer_name(), trusted, id, identity }, &mut wire);
-        Box::new(Question { wire, room: worker.buffers.take(), waits, id: id.clone() })
+        Box::new(Question { wire, room: worker.buffers.take(), waits, id: id.clone(), asked: Instant::now() })
     };
     let cause = match Format::sniff(request.body()) {
         _ if route.transfer == TransferMode::Off => Cause::Off,
