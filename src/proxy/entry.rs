@@ -11,8 +11,8 @@ use crate::wechat::{Inbound, UserMessage};
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: Record,
-    /// Bytes of the body that were streamed past.
-    pub(super) streamed: Rc<Cell<u64>>,
+    /// Bytes of the body that were streamed past, if it is streamed.
+    streamed: Option<Rc<Cell<u64>>>,
     /// When the request's first byte came.
     pub(super) began: Instant,
     log: RequestLog,
@@ -25,7 +25,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn open(record: Record, log: RequestLog, tap: Rc<Tap>, began: Instant) -> Self {
-        Self { record, streamed: Rc::default(), began, log, request: tap.request(), tap, is_void: false }
+        Self { record, streamed: None, began, log, request: tap.request(), tap, is_void: false }
     }
 
     /// Whether the connection ends with this request.
@@ -36,6 +36,11 @@ impl Entry {
     /// Nothing is written: the request is answered in another way, which tells of it.
     pub(super) fn forget(mut self) {
         self.is_void = true;
+    }
+
+    /// Where the bytes of a body that is streamed past are counted.
+    pub(super) fn streamed(&mut self) -> Rc<Cell<u64>> {
+        self.streamed.get_or_insert_default().clone()
     }
 
     /// Notes what a callback is.
@@ -59,7 +64,7 @@ impl Entry {
         record.msg_type = Some(message.kind().as_str().into());
         record.msg_id = boxed(message.msg_id());
         record.openid = boxed(Some(message.from_user()));
-        record.content = boxed(message.words());
+        record.content = boxed(message.words().filter(|_| self.log.shows_content()));
     }
 }
 
@@ -71,7 +76,7 @@ impl Drop for Entry {
         let now = Instant::now();
         self.tap.request_done(self.request, now);
         self.record.duration = now.saturating_duration_since(self.began);
-        self.record.bytes_in += self.streamed.get();
+        self.record.bytes_in += self.streamed.as_ref().map_or(0, |bytes| bytes.get());
         self.log.write(&self.record);
     }
 }

@@ -142,19 +142,20 @@ impl Exchange {
     ) -> T::Response {
         let may_be_read = case.may_need_reply() && !self.is_dry_run();
         let request = request(&self, if may_be_read { Identity::Wanted } else { Identity::AsIs });
-        let said = Rc::new(OnceCell::new());
-        let (asked, late) = match self.ask_in_time::<T>(&case, request, &said).await {
+        let heard = keeps_heads(self.route()).then(Rc::<OnceCell<Said>>::default);
+        let said = || heard.as_ref().and_then(|said| said.get());
+        let (asked, late) = match self.ask_in_time::<T>(&case, request, heard.clone()).await {
             InTime::Asked(asked) => (asked, None),
             InTime::LateInDryRun(asked, action) => (asked, Some(action)),
             InTime::Late(action) => return self.carry_out::<T>(&case, action),
         };
-        self.note(&asked, said.get());
+        self.note(&asked, said());
         match (asked.answer, late) {
             (Ok(answer), Some(action)) => self.relay::<T>(answer, action).await,
             (Ok(answer), None) => self.decide::<T>(&case, answer).await,
             (Err(Unanswered::Unfit(unfit)), _) => T::unfit(unfit, self.entry),
             (Err(Unanswered::Failed(error)), Some(action)) => self.fail::<T>(error, Some(action)),
-            (Err(Unanswered::Failed(error)), None) => self.bot_failed::<T>(&case, error, said.get()),
+            (Err(Unanswered::Failed(error)), None) => self.bot_failed::<T>(&case, error, said()),
         }
     }
 
@@ -163,11 +164,11 @@ impl Exchange {
         &self,
         case: &Case<'_>,
         request: T::Request,
-        said: &Rc<OnceCell<Said>>,
+        said: Option<Rc<OnceCell<Said>>>,
     ) -> InTime<T> {
         let route = self.route();
         let deadline = acting_deadline(route);
-        let whole = keeps_heads(route).then(|| Whole { flag_header: route.flag_header.clone(), said: said.clone() });
+        let whole = said.clone().map(|said| Whole { flag_header: route.flag_header.clone(), said });
         let (pool, snapshot) = (self.pool.clone(), self.snapshot.clone());
         let Some(deadline) = deadline else { return InTime::Asked(ask(pool, snapshot, request, whole).await) };
         // Dropped at the deadline, it goes on by itself: a bot is not cut off in the middle of its work.
@@ -175,7 +176,7 @@ impl Exchange {
         if let Ok(asked) = timeout_at((self.entry.began + deadline).into(), &mut asking).await {
             return InTime::Asked(asked);
         }
-        match self.instead(case, Failure::Timeout, route.on_timeout, said.get()) {
+        match self.instead(case, Failure::Timeout, route.on_timeout, said.as_ref().and_then(|said| said.get())) {
             None => InTime::Asked(asking.await),
             Some(action) if self.is_dry_run() => InTime::LateInDryRun(asking.await, action),
             Some(action) => InTime::Late(action),

@@ -213,6 +213,18 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     digits.and_then(|digits| digits.parse().ok()).ok_or(Refusal::ContentLength)
 }
 
+/// The bytes of a host's name (RFC 3986, section 3.2.2).
+const IN_NAME: [bool; 256] = {
+    let mut in_name = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        in_name[byte as usize] = matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~'
+            | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b'%');
+        byte += 1;
+    }
+    in_name
+};
+
 /// Whether this is a host with an optional port, as a Host header has it (RFC 9110, section 7.2).
 pub(super) fn is_host(value: &[u8]) -> bool {
     let (name, port) = match value.iter().rposition(|byte| *byte == b':') {
@@ -223,10 +235,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         Some(literal) => literal.strip_suffix(b"]").is_some_and(|address| {
             !address.is_empty() && address.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
         }),
-        None => {
-            !name.is_empty()
-                && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte))
-        }
+        None => !name.is_empty() && name.iter().all(|byte| IN_NAME[usize::from(*byte)]),
     };
     is_name && port.iter().all(u8::is_ascii_digit)
 }

@@ -184,11 +184,20 @@ fn behind(base_path: &str, uri: &Uri) -> Uri {
 
 /// Whether a request carries what WeChat's requests carry: the check of the URL, or a signature.
 fn is_of_wechat(parts: &request::Parts) -> bool {
-    let mark = match parts.method {
-        Method::GET => "echostr=",
-        Method::POST => "signature=",
-        _ => return false,
-    };
-    let has_mark = |pair: &str| pair.strip_prefix("msg_").unwrap_or(pair).starts_with(mark);
-    parts.uri.query().is_some_and(|query| query.split('&').any(has_mark))
+    let query = parts.uri.query().unwrap_or_default();
+    match parts.method {
+        Method::GET => has_pair(query, "echostr="),
+        Method::POST => is_signed(query),
+        _ => false,
+    }
+}
+
+/// Whether a query holds a signature, right or wrong.
+pub(super) fn is_signed(query: &str) -> bool {
+    has_pair(query, "signature=")
+}
+
+fn has_pair(query: &str, mark: &str) -> bool {
+    let mut pairs = query.as_bytes().split(|byte| *byte == b'&');
+    pairs.any(|pair| pair.strip_prefix(b"msg_").unwrap_or(pair).starts_with(mark.as_bytes()))
 }

@@ -18,6 +18,7 @@ mod handler;
 mod header;
 mod input;
 mod listen;
+mod memory;
 mod reply;
 mod rewound;
 pub mod server;

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::hint::black_box;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use tokio::time::sleep;
 
 use super::connection;
 use super::listen::{Acceptor, Listener, SocketFile};
+use super::memory;
 use super::stream::{Accepted, Handed};
 use super::tap::{Order, Tap};
 use super::worker::Worker;
@@ -276,7 +276,7 @@ impl Serving {
             let open = self.connections.borrow().len();
             if open < most / 2 {
                 self.connections.borrow_mut().shrink_to_fit();
-                give_memory_back();
+                memory::give_back();
                 most = open;
             }
             most = most.max(open);
@@ -296,13 +296,6 @@ impl Serving {
             sleep(Duration::from_millis(10)).await;
         }
     }
-}
-
-/// Makes glibc return to the system what has been freed. It keeps small pieces apart, and between them the large
-/// ones, until a piece is asked for that is larger than any of them (malloc_consolidate), and looks at what it
-/// could return when one of 64 KiB is freed. 10,000 connections that have ended left 19 MiB without it.
-fn give_memory_back() {
-    drop(black_box(Vec::<u8>::with_capacity(96 * 1024)));
 }
 
 /// A connection that is counted, until this is dropped: at its end, whatever ended it.

@@ -70,14 +70,15 @@ impl Transport for Streamed {
 impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
-        self: Box<Self>,
+        mut self: Box<Self>,
         mut parts: request::Parts,
         first: RequestBody,
         rest: Incoming,
         resumed: Option<Box<Resumed>>,
         cause: Cause,
     ) -> Response<Outgoing> {
-        let body = first.followed_by(rest, self.route().flag_header.clone(), self.entry.streamed.clone());
+        let received = self.entry.streamed();
+        let body = first.followed_by(rest, self.route().flag_header.clone(), received);
         if body.size_hint().exact().is_none() {
             // Without it, hyper takes a GET for one without a body.
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

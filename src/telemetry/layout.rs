@@ -21,6 +21,12 @@ impl Layout {
         }
     }
 
+    pub(super) fn shows_content(self) -> bool {
+        match self {
+            Self::Json { content, .. } | Self::Text(Look { content, .. }) => content,
+        }
+    }
+
     /// Appends the record's line, with its line feed.
     pub(super) fn record(self, record: &Record, now: Stamp<'_>, out: &mut Vec<u8>) {
         match self {

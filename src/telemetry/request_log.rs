@@ -85,6 +85,11 @@ impl RequestLog {
         Ok(Self(Some(Arc::new(open))))
     }
 
+    /// Whether users' words are shown: where they are not, no record needs to hold them.
+    pub fn shows_content(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.layout.shows_content())
+    }
+
     /// Writes a record, soon: it is timed and formatted now and then waits for the writer. Never
     /// blocks; where too much is waiting, the record is dropped and counted.
     pub fn write(&self, record: &Record) {

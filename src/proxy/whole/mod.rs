@@ -23,6 +23,7 @@ use super::clock::Clock;
 use super::entry::Entry;
 use super::error::{Error, Own};
 use super::exchange::{Exchange, Identity, Told};
+use super::handler::is_signed;
 use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, Question, Resumed, UpstreamError};
 use super::worker::Worker;
@@ -240,7 +241,7 @@ async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
     let snapshot = arrival.snapshot.clone();
     let route = snapshot.route(position);
     let flags = if arrival.takes_flag(route) { request.named(&route.flag_header) } else { Vec::new() };
-    let (trusted, is_signed) = (arrival.trusted, request.is_signed());
+    let (trusted, is_signed) = (arrival.trusted, query.is_some_and(is_signed));
     let mut exchange = arrival.exchange(position, flags, is_signed);
     exchange.entry.record.bytes_in = request.body().len() as u64;
     let question = |exchange: &Exchange, identity, waits| {

@@ -1,7 +1,5 @@
 //! A callback's request as it stands on the wire, and as it goes to the bot.
 
-use std::ops::Range;
-
 use http::{HeaderName, HeaderValue};
 use memchr::memchr;
 
@@ -18,7 +16,8 @@ pub(super) const MESSAGE_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Request<'m> {
     message: &'m [u8],
-    target: Range<usize>,
+    target: &'m str,
+    host: &'m str,
     lines: Vec<Line>,
     body: usize,
     /// The client wants the connection to end with the reply.
@@ -52,11 +51,13 @@ impl<'m> Request<'m> {
             Scan::Partial => return partial(bytes, None),
             Scan::Odd => return Look::Unfit,
         };
-        let (Some(length), Some(closes)) = (body_length(bytes, &lines), closes(bytes, &lines)) else {
+        let (Some(host), Some(length), Some(closes)) =
+            (host(bytes, &lines), body_length(bytes, &lines), closes(bytes, &lines))
+        else {
             return Look::Unfit;
         };
         match bytes.get(..body + length) {
-            Some(message) => Look::Fit(Self { message, target, lines, body, closes }),
+            Some(message) => Look::Fit(Self { message, target, host, lines, body, closes }),
             None => partial(bytes, Some(body + length)),
         }
     }
@@ -72,13 +73,14 @@ impl<'m> Request<'m> {
 
     /// The path and the query, as on the request line.
     pub(super) fn target(&self) -> (&'m str, Option<&'m str>) {
-        // It is ASCII: looked at above.
-        let target = str::from_utf8(&self.message[self.target.clone()]).unwrap_or_default();
-        target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
+        match memchr(b'?', self.target.as_bytes()) {
+            Some(mark) => (&self.target[..mark], Some(&self.target[mark + 1..])),
+            None => (self.target, None),
+        }
     }
 
     pub(super) fn host(&self) -> &'m str {
-        self.value(Kind::Host).and_then(|host| str::from_utf8(host).ok()).unwrap_or_default()
+        self.host
     }
 
     /// The format that its Content-Type declares.
@@ -101,12 +103,6 @@ impl<'m> Request<'m> {
         values.filter_map(|value| HeaderValue::from_bytes(value).ok()).collect()
     }
 
-    /// Whether the client may be WeChat, which does not understand chunked replies: it is when it says so.
-    pub(super) fn is_signed(&self) -> bool {
-        let is_signature = |pair: &str| pair.strip_prefix("msg_").unwrap_or(pair).starts_with("signature=");
-        self.target().1.is_some_and(|query| query.split('&').any(is_signature))
-    }
-
     fn value(&self, kind: Kind) -> Option<&'m [u8]> {
         self.values(kind).next()
     }
@@ -119,7 +115,7 @@ impl<'m> Request<'m> {
     pub(super) fn write(&self, onward: &Onward<'_>, out: &mut Vec<u8>) {
         out.reserve(self.message.len() + 256);
         let base_path = onward.route.upstream.base_path.as_bytes();
-        push(out, [b"POST ", base_path, &self.message[self.target.clone()], b" HTTP/1.1\r\n"]);
+        push(out, [b"POST ", base_path, self.target.as_bytes(), b" HTTP/1.1\r\n"]);
         for line in &self.lines {
             match line.kind {
                 Kind::Connection | Kind::Hop | Kind::Upgrade | Kind::ForwardedFor | Kind::RequestId => {}
@@ -153,7 +149,7 @@ impl<'m> Request<'m> {
             out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
         }
         if !is_known(Kind::ForwardedHost) {
-            push(out, [b"X-Forwarded-Host: ", self.host().as_bytes(), b"\r\n", b""]);
+            push(out, [b"X-Forwarded-Host: ", self.host.as_bytes(), b"\r\n", b""]);
         }
     }
 }
@@ -178,12 +174,12 @@ fn partial(bytes: &[u8], total: Option<usize>) -> Look<'_> {
     if total.unwrap_or(bytes.len()) > MESSAGE_MAX { Look::Unfit } else { Look::Partial(total) }
 }
 
-/// Where the target stands on the request line, if it is a path and HTTP/1.1.
-fn target(line: &[u8]) -> Option<Range<usize>> {
+/// The target of a request line, if it is a path and the version is HTTP/1.1.
+fn target(line: &[u8]) -> Option<&str> {
     let line = line.strip_suffix(b" HTTP/1.1\r")?;
     let target = line.get(b"POST ".len()..)?;
     let odd = target.iter().fold(false, |odd, byte| odd | ODD_IN_TARGET[usize::from(*byte)]);
-    (target.starts_with(b"/") && !odd).then(|| b"POST ".len()..line.len())
+    if target.starts_with(b"/") && !odd { str::from_utf8(target).ok() } else { None }
 }
 
 /// The bytes of a target that not everybody reads alike: a fragment, what is no ASCII, and what RFC 3986 has
@@ -204,13 +200,18 @@ fn push(out: &mut Vec<u8>, parts: [&[u8]; 4]) {
     }
 }
 
+/// The one host.
+fn host<'m>(bytes: &'m [u8], lines: &[Line]) -> Option<&'m str> {
+    let mut hosts = lines.iter().filter(|line| line.kind == Kind::Host);
+    let host = hosts.next()?.value(bytes);
+    if is_host(host) && hosts.next().is_none() { str::from_utf8(host).ok() } else { None }
+}
+
 /// The length of a body that can be a callback, where nothing else is unusual.
 fn body_length(bytes: &[u8], lines: &[Line]) -> Option<usize> {
     let is_odd =
         |line: &Line| matches!(line.kind, Kind::TransferEncoding | Kind::Upgrade | Kind::Unfit | Kind::Underscore);
-    let mut hosts = lines.iter().filter(|line| line.kind == Kind::Host);
-    let has_host = hosts.next().is_some_and(|line| is_host(line.value(bytes))) && hosts.next().is_none();
-    if !has_host || lines.iter().any(is_odd) {
+    if lines.iter().any(is_odd) {
         return None;
     }
     let length = usize::try_from(length(bytes, lines)??).ok()?;
