@@ -8,15 +8,19 @@ use std::hint::black_box;
 /// glibc returns the end of what a thread uses, once that is free. What stands in the way are the pieces that it
 /// keeps for the thread, seven of each size up to 1 KiB (tcache), and small ones that it leaves apart until one is
 /// asked for that is larger (fastbins). So the kept ones are taken, all others joined, seven of each size put in
-/// their place from as far ahead as there is room, and all others joined again. (malloc/malloc.c of glibc 2.26 and
+/// their place from farther ahead, and all others joined again. (malloc/malloc.c of glibc 2.26 and
 /// later: `tcache_put`, `malloc_consolidate`, `heap_trim`.)
 pub(super) fn give_back() {
-    let kept = SIZES.map(seven);
-    join();
-    let others = SIZES.map(seven);
-    drop(others);
-    drop(kept);
-    join();
+    /// The place that is taken is the smallest there is, which may at first be behind the kept ones.
+    const ROUNDS: usize = 3;
+    for _ in 0..ROUNDS {
+        let kept = SIZES.map(seven);
+        join();
+        let others = SIZES.map(seven);
+        drop(others);
+        drop(kept);
+        join();
+    }
 }
 
 const SIZES: [usize; 64] = {

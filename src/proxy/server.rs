@@ -266,20 +266,21 @@ impl Serving {
     /// Closes the connections of clients that take longer than they may, and gives back the memory of those that
     /// have ended.
     async fn sweep(self: Rc<Self>) {
-        let mut most = 0;
+        let (mut most, mut has_fallen) = (0, false);
         loop {
             sleep(Duration::from_millis(250)).await;
             let (now, snapshot) = (Instant::now(), self.worker.live.snapshot());
             for tap in self.connections.borrow().iter().filter(|tap| tap.is_overdue(now, &snapshot.config.limits)) {
                 tap.give(Order::Close);
             }
-            let open = self.connections.borrow().len();
-            if open < most / 2 {
+            // One round later: the runtime frees what belongs to a socket when it next asks the kernel.
+            if std::mem::take(&mut has_fallen) {
                 self.connections.borrow_mut().shrink_to_fit();
                 memory::give_back();
-                most = open;
             }
-            most = most.max(open);
+            let open = self.connections.borrow().len();
+            has_fallen = open < most / 2;
+            most = if has_fallen { open } else { most.max(open) };
         }
     }
 

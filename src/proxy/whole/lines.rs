@@ -97,29 +97,33 @@ fn is_control(byte: u8) -> bool {
 
 /// The kind of a line and where its colon is. None if its name is odd.
 fn read(line: &[u8]) -> Option<(Kind, usize)> {
-    let colon = line.iter().position(|byte| !IS_TOKEN[usize::from(*byte)])?;
-    let name = &line[..colon];
-    if line[colon] != b':' || name.is_empty() {
-        return None;
+    let plain = line.iter().take_while(|byte| IS_PLAIN[usize::from(**byte)]).count();
+    match line.get(plain)? {
+        b':' if plain > 0 => Some((kind(&line[..plain]), plain)),
+        b'_' => {
+            let is_of_name = |byte: &&u8| **byte == b'_' || IS_PLAIN[usize::from(**byte)];
+            let colon = line.iter().take_while(is_of_name).count();
+            (line.get(colon) == Some(&b':')).then_some((Kind::Underscore, colon))
+        }
+        _ => None,
     }
-    let has_underscore = name.iter().fold(false, |has, byte| has | (*byte == b'_'));
-    Some((if has_underscore { Kind::Underscore } else { kind(name) }, colon))
 }
 
-/// Whether a byte can stand in a header's name (RFC 9110, section 5.6.2).
-const IS_TOKEN: [bool; 256] = {
-    let mut is_token = [false; 256];
+/// Whether a byte can stand in a header's name (RFC 9110, section 5.6.2) and is no `_`.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        is_token[byte as usize] = matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\''
-            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        is_plain[byte as usize] = matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\''
+            | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~');
         byte += 1;
     }
-    is_token
+    is_plain
 };
 
 fn kind(name: &[u8]) -> Kind {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    // Of what can stand in a name, a letter alone becomes one by this bit, and a `-` alone a `-`.
+    let is = |known: &[u8]| name.iter().zip(known).all(|(byte, known)| byte | 0x20 == *known);
     match name.len() {
         2 if is(b"te") => Kind::Unfit,
         4 if is(b"host") => Kind::Host,

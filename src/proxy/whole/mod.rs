@@ -141,7 +141,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, mut client: Client) -> Ne
             request::Look::Fit(request) => {
                 let length = request.len();
                 connection.tap.take_whole(request.closes);
-                (Box::pin(answer(connection.clone(), request)).await, length)
+                (answer(connection, request).await, length)
             }
             request::Look::Partial(total) => match receive(connection, &mut client, total).await {
                 Received::Bytes => continue,
@@ -220,7 +220,7 @@ async fn send(connection: &Connection, client: &mut Client, response: Response) 
 }
 
 /// Answers one request. It never fails: whatever goes wrong is an answer too.
-async fn answer(connection: Rc<Connection>, request: Request<'_>) -> Outcome {
+async fn answer(connection: &Rc<Connection>, request: Request<'_>) -> Outcome {
     let worker = connection.worker.clone();
     let snapshot = worker.live.snapshot();
     let (path, query) = request.target();
