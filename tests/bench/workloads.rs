@@ -12,7 +12,10 @@ use kfgate::policy::{
     Action, Before, Case, Cause, Conditions, Flag, Policy, Rule, RuleMode, RuleSet, Transfer, Types, Via, before,
 };
 use kfgate::telemetry::{Client, Record, RequestId, RequestLog, RequestPath};
-use kfgate::wechat::{Event, Format, Inbound, TransferReply, UserMessage, open_as};
+use kfgate::wechat::{
+    Account, AesKey, Event, Format, Inbound, Received, Token, TransferReply, UserMessage, Verify, envelope, open_as,
+    receive,
+};
 
 /// Declares the workloads, and the list of them. Each stays a function of its own, so that its instructions
 /// can be told from those of the others.
@@ -26,9 +29,10 @@ macro_rules! workloads {
 }
 
 workloads! {
-    read_text(given) { read(&given.text); }
-    read_image(given) { read(&given.image); }
-    read_event(given) { read(&given.event); }
+    read_text(given) { read(None, &given.text, QUERY); }
+    read_image(given) { read(None, &given.image, QUERY); }
+    read_event(given) { read(None, &given.event, QUERY); }
+    read_sealed(given) { read(Some(given.account), &given.sealed, &given.sealed_query); }
 
     match_10_miss(given) { search(&given.few, &given.misses); }
     match_10_hit(given) { search(&given.few, &given.hits); }
@@ -42,14 +46,21 @@ workloads! {
     decide_flag(given) { decide(&given.none, &given.misses[0], StatusCode::OK); }
     decide_event(given) { black_box(Case::Event(&given.opened_event).after(StatusCode::OK, Flag::Absent, None)); }
 
-    render(given) { black_box(TransferReply::answering(&given.hits[0]).to_account(Some("test1@test")).render(1_700_000_000)); }
+    render(given) { transfer(&given.hits[0]); }
+    render_sealed(given) { transfer(&given.opened_message); }
 
     log_message(given) { given.log.write(&given.message_record); }
     log_event(given) { given.log.write(&given.event_record); }
 }
 
-fn read(body: &str) {
-    black_box(open_as(Some(Format::Xml), black_box(body), Some(QUERY)));
+fn read(account: Option<&Account>, body: &str, query: &str) {
+    let received = receive(account, Some(Format::Xml), black_box(body), Some(query));
+    black_box(received.inbound(Some(query)));
+}
+
+fn transfer(message: &UserMessage<'_>) {
+    let reply = TransferReply::answering(message).to_account(Some("test1@test"));
+    black_box(reply.render(1_700_000_000, || black_box([7; 16])));
 }
 
 fn search(policy: &Policy, messages: &[UserMessage<'_>]) {
@@ -94,10 +105,16 @@ pub(crate) struct Given {
     text: String,
     image: String,
     event: String,
+    /// Signed and encrypted, as is checked.
+    account: &'static Account,
+    sealed: String,
+    sealed_query: String,
     misses: Vec<UserMessage<'static>>,
     hits: Vec<UserMessage<'static>>,
     full_width: Vec<UserMessage<'static>>,
     opened_event: Event<'static>,
+    /// It came encrypted.
+    opened_message: UserMessage<'static>,
     none: Policy,
     few: Policy,
     some: Policy,
@@ -110,11 +127,18 @@ pub(crate) struct Given {
 impl Given {
     pub(crate) fn new() -> Self {
         let long = "昨天买的东西今天能发货吗？我比较着急用，麻烦帮我看一下，谢谢啦～";
+        let text = callback(
+            "text",
+            &format!("<Content><![CDATA[{long}]]></Content>\n<MsgId>6000000000000000</MsgId>\n"),
+        );
+        let account = account();
+        let (sealed, sealed_query) = seal(account, &text);
         Self {
-            text: callback(
-                "text",
-                &format!("<Content><![CDATA[{long}]]></Content>\n<MsgId>6000000000000000</MsgId>\n"),
-            ),
+            text,
+            opened_message: opened_message(account, sealed.clone(), sealed_query.clone()),
+            account,
+            sealed,
+            sealed_query,
             image: callback("image", IMAGE),
             event: callback("event", EVENT),
             misses: MISSES.map(message).into(),
@@ -166,6 +190,35 @@ fn message(words: &str) -> UserMessage<'static> {
 fn event() -> Event<'static> {
     match opened(callback("event", EVENT)) {
         Inbound::Event(event) => event,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The account of WeChat's own samples.
+fn account() -> &'static Account {
+    let key = AesKey::parse("jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C").expect("a key");
+    let account = Account::new(Token::new("QDG6eK".to_owned()), Verify::Enforce);
+    Box::leak(Box::new(account.sealed_with(vec![key], "wx5823bf96d3bd56c7")))
+}
+
+/// A callback in safe mode, and its query.
+fn seal(account: &Account, text: &str) -> (String, String) {
+    let (timestamp, nonce) = ("1700000000", "1320562132");
+    let encrypt = account.seal(text, [7; 16]).expect("it has a key");
+    let signature = account.sign(timestamp, nonce, &encrypt);
+    let query = format!(
+        "timestamp={timestamp}&nonce={nonce}&openid=oAHG428CdAGgAF2hG06A63bE_bCC&encrypt_type=aes\
+         &msg_signature={signature}"
+    );
+    (envelope(account, Format::Xml, &encrypt, 1_700_000_000, nonce), query)
+}
+
+fn opened_message(account: &'static Account, sealed: String, query: String) -> UserMessage<'static> {
+    let query: &'static str = query.leak();
+    let received: &'static Received<'static> =
+        Box::leak(Box::new(receive(Some(account), Some(Format::Xml), sealed.leak(), Some(query))));
+    match received.inbound(Some(query)) {
+        Inbound::Message(message) => message,
         other => panic!("{other:?}"),
     }
 }
