@@ -8,6 +8,11 @@ SEED = 20261122
 CALLBACKS = 5000
 ACCOUNT = "gh_5f3c1a9b7e20"
 
+# What safe mode needs, made up.
+TOKEN = "besideNginx"
+ENCODING_AES_KEY = "Q7mZt0Vd3xKc9RfLw2YbHs6NuJp1GaEi5oTqX8CvMkA"
+APP_ID = "wx5f3c1a9b7e20d468"
+
 # Of a hundred callbacks; "keyword" is a text that holds one.
 THE_JOB = {"text": 64, "keyword": 16, "image": 10, "event": 10}
 NO_KEYWORD = {"text": 80, "image": 10, "event": 10}
@@ -40,6 +45,9 @@ class Callback:
 
     def is_message(self):
         return self.kind != "event"
+
+    def is_sealed(self):
+        return "&encrypt_type=aes&" in self.query
 
 
 def keywords(count):

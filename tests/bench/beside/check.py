@@ -8,6 +8,7 @@ import time
 from beside.callbacks import ACCOUNT
 from beside.configuration import CONTENT_TYPE, REPLY
 from beside.load import HOST
+from beside.sealed import opened
 from beside.stage import Failed
 
 CHECKED = 300
@@ -21,7 +22,7 @@ def answers(peer, corpus):
             response, body = _ask(connection, corpus.path, callback)
             asked_for = callback.kind == "keyword" or corpus.path == "/kf"
             if peer.name == "kfgate" and asked_for and callback.is_message():
-                right = _is_transfer(callback, body)
+                right = _is_transfer(callback, opened(callback, body) if callback.is_sealed() else body)
             else:
                 right = body == REPLY
             right = right and response.status == 200 and response.getheader("Content-Type") == CONTENT_TYPE

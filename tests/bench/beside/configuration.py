@@ -1,5 +1,7 @@
 """The configuration of each process: what a careful operator would write for one worker on one core."""
 
+from beside.callbacks import APP_ID, ENCODING_AES_KEY, TOKEN
+
 REPLY = (
     "<xml><ToUserName><![CDATA[oKq2T5xW0cFh8bRyZ1vNnLd3MsJg]]></ToUserName>"
     "<FromUserName><![CDATA[gh_5f3c1a9b7e20]]></FromUserName><CreateTime>1790000000</CreateTime>"
@@ -7,6 +9,13 @@ REPLY = (
 )
 CONTENT_TYPE = "text/xml; charset=utf-8"
 MANY = 1_000_000_000
+SAFE_MODE = f"""
+[route.wechat]
+token = "{TOKEN}"
+aes_key = "{ENCODING_AES_KEY}"
+app_id = "{APP_ID}"
+verify = "transfer"
+"""
 
 
 def bot(folder, port, files):
@@ -73,8 +82,8 @@ http {{
 """
 
 
-def kfgate(port, bot_port, big_port, log, workers):
-    """One route to the bot with a rule of keywords, one to the bot for big bodies."""
+def kfgate(port, bot_port, big_port, log, workers, safe):
+    """One route to the bot with a rule of keywords, one to the bot for big bodies; both have the key in safe mode."""
     return f"""
 listen = ["127.0.0.1:{port}"]
 workers = {workers}
@@ -86,7 +95,7 @@ path = "{"access.log" if log else "off"}"
 [[route]]
 name = "bot"
 upstream = "http://127.0.0.1:{bot_port}"
-
+{SAFE_MODE if safe else ""}
 [[route.rule]]
 name = "ask-for-human"
 keywords_file = "keywords.txt"
@@ -95,7 +104,7 @@ keywords_file = "keywords.txt"
 name = "big"
 path = "/big"
 upstream = "http://127.0.0.1:{big_port}"
-"""
+{SAFE_MODE if safe else ""}"""
 
 
 def _frame(folder, files, workers):

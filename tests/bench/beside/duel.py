@@ -18,7 +18,8 @@ RATE = 2000
 class Duel:
     """kfgate and nginx (or whatever `left` and `right` are) under the same load at the same moment on the same core.
 
-    What slows the machine down slows both. `alone` adds their throughput when each has the core to itself.
+    What slows the machine down slows both. `alone` adds their throughput when each has the core to itself. In `safe`
+    mode the callbacks come sealed, and kfgate has the key.
     """
 
     work: str
@@ -29,6 +30,7 @@ class Duel:
     close: bool = False
     paced: bool = False
     alone: bool = False
+    safe: bool = False
     left: str = "kfgate"
     right: str = "nginx"
 
@@ -38,7 +40,7 @@ class Duel:
         if self.alone:
             rows.append(Row(f"{self.work}, each alone on the core", "requests/s", more_is_better=True))
         sides = [functools.partial(self._start, stage, side) for side in (self.left, self.right)]
-        with scene(stage, *sides, mix=self.mix, keywords=self.keywords, path=self.path) as on:
+        with scene(stage, *sides, mix=self.mix, keywords=self.keywords, path=self.path, safe=self.safe) as on:
 
             def rate_alone(peer):
                 return self._window(on, [peer], plan.seconds)[0].rate
@@ -56,7 +58,7 @@ class Duel:
         log = side.endswith("+log")
         if side.startswith("nginx"):
             return stage.nginx(bots, log)
-        return stage.kfgate(bots, LONGEST_LIST if side == "kfgate-longest" else self.keywords, log)
+        return stage.kfgate(bots, LONGEST_LIST if side == "kfgate-longest" else self.keywords, log, safe=self.safe)
 
     def _window(self, on, peers, seconds):
         logs = [file for peer in peers for file in peer.folder.glob("access.log")]

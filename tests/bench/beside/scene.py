@@ -7,6 +7,7 @@ from beside import check
 from beside.callbacks import callbacks
 from beside.load import Corpus
 from beside.machine import Elsewhere
+from beside.sealed import sealed
 
 # Measured once again when others used more of the machine than this.
 BUSY = 0.05
@@ -37,9 +38,10 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(stage, *proxies, mix, keywords, path="/wechat"):
+def scene(stage, *proxies, mix, keywords, path="/wechat", safe=False):
     """Starts each of the proxies (functions of the bots), checks it, and ends it with the bots afterwards."""
-    corpus = Corpus.write(stage.folder, path, callbacks(mix, keywords))
+    plain = callbacks(mix, keywords)
+    corpus = Corpus.write(stage.folder, path, sealed(plain) if safe else plain)
     bots = [stage.bot(), stage.big_bot()]
     peers = [start(bots) for start in proxies]
     try:

@@ -98,12 +98,12 @@ class Stage:
 
         return self._nginx("nginx", self.proxy_cores, text, wait)
 
-    def kfgate(self, bots, keyword_count, log=False, wait=True):
-        """kfgate on the proxies' core, with one rule of so many keywords."""
+    def kfgate(self, bots, keyword_count, log=False, wait=True, safe=False):
+        """kfgate on the proxies' core, with one rule of so many keywords; in safe mode, it has the account's key."""
         folder, port = self._place("kfgate")
         (folder / "keywords.txt").write_text("".join(f"{word}\n" for word in callbacks.keywords(keyword_count)))
         config = folder / "kfgate.toml"
-        config.write_text(configuration.kfgate(port, *[bot.port for bot in bots], log, self.workers))
+        config.write_text(configuration.kfgate(port, *[bot.port for bot in bots], log, self.workers, safe))
         command = [self.kfgate_binary, "run", "--config", config]
         return self._start("kfgate", command, self.proxy_cores, port, folder, wait)
 
