@@ -17,11 +17,13 @@ use crate::config::Limits;
 pub(super) struct Tapped<S> {
     socket: S,
     tap: Rc<Tap>,
+    /// What was written has not gone out yet.
+    is_held_up: bool,
 }
 
 impl<S> Tapped<S> {
     pub(super) fn new(socket: S, tap: Rc<Tap>) -> Self {
-        Self { socket, tap }
+        Self { socket, tap, is_held_up: false }
     }
 
     pub(super) fn into_socket(self) -> S {
@@ -40,6 +42,8 @@ pub(super) struct Tap {
     stalled: Cell<Option<Instant>>,
     /// Counts requests, so that the end of one is not taken for the end of the next.
     request: Cell<u32>,
+    /// Over HTTP/2, how many requests are being answered.
+    streams: Cell<Option<u32>>,
     /// The client wants the connection to end with the request that is being answered.
     closes: Cell<bool>,
     order: Cell<Order>,
@@ -79,6 +83,7 @@ impl Tap {
             began: Cell::new(None),
             stalled: Cell::new(None),
             request: Cell::new(0),
+            streams: Cell::new(None),
             closes: Cell::new(false),
             order: Cell::new(Order::Serve),
             reminders: Cell::new(0),
@@ -104,6 +109,31 @@ impl Tap {
         self.stage.set(Stage::Busy);
         self.request.set(self.request.get().wrapping_add(1));
         self.closes.set(closes);
+    }
+
+    /// Notes that the client is to show in time that it speaks TLS, and who it is.
+    pub(super) fn shake_hands(&self, now: Instant) {
+        self.stage.set(Stage::Head(now));
+    }
+
+    /// Notes that nothing of a request has come yet.
+    pub(super) fn rest(&self, now: Instant) {
+        self.stage.set(Stage::Idle(now));
+        self.began.set(None);
+    }
+
+    /// Notes that the client speaks HTTP/2: requests are no longer found on the wire, and several are answered at
+    /// once.
+    pub(super) fn multiplex(&self, now: Instant) {
+        self.step_aside();
+        self.streams.set(Some(0));
+        self.rest(now);
+    }
+
+    /// Notes that one more request is being answered, over HTTP/2.
+    pub(super) fn take_stream(&self) {
+        self.streams.set(Some(self.streams.get().unwrap_or(0) + 1));
+        self.stage.set(Stage::Busy);
     }
 
     /// Notes that there is a part of a request, unless one is known already.
@@ -150,6 +180,14 @@ impl Tap {
 
     /// The reply to this request has been written, or nobody wants it any more.
     pub(super) fn request_done(&self, request: u32, now: Instant) {
+        if let Some(open) = self.streams.get() {
+            let left = open.saturating_sub(1);
+            self.streams.set(Some(left));
+            if left == 0 {
+                self.rest(now);
+            }
+            return;
+        }
         if request != self.request.get() {
             return;
         }
@@ -219,7 +257,7 @@ impl Tap {
     }
 
     fn received(&self, bytes: &[u8]) {
-        if self.wire.borrow_mut().receive(bytes) {
+        if self.streams.get().is_none() && self.wire.borrow_mut().receive(bytes) {
             self.begin();
         }
     }
@@ -237,9 +275,10 @@ impl Tap {
         }
     }
 
-    /// There is nothing to read. While a request is answered, that is only asked for in the middle of its body.
+    /// There is nothing to read. While a request is answered, that is only asked for in the middle of its body;
+    /// over HTTP/2 always, and it says nothing.
     fn nothing_to_read(&self) {
-        if matches!(self.stage.get(), Stage::Busy) {
+        if matches!(self.stage.get(), Stage::Busy) && self.streams.get().is_none() {
             self.nothing_moves();
         }
     }
@@ -298,7 +337,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let poll = Pin::new(&mut self.socket).poll_flush(cx);
+        if poll.is_pending() {
+            self.tap.nothing_moves();
+        } else if self.is_held_up {
+            self.tap.moved();
+        }
+        self.is_held_up = poll.is_pending();
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
