@@ -13,6 +13,7 @@ mod entry;
 mod error;
 mod exchange;
 mod finish;
+mod frames;
 mod framing;
 mod handler;
 mod header;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::{Brought, Frames};
 use super::framing::{self, Checked, Framing, Refusal};
 use super::wire::Wire;
 use crate::config::Limits;
@@ -44,6 +45,8 @@ pub(super) struct Tap {
     request: Cell<u32>,
     /// Over HTTP/2, how many requests are being answered.
     streams: Cell<Option<u32>>,
+    /// Over HTTP/2, what is being received.
+    frames: RefCell<Frames>,
     /// The client wants the connection to end with the request that is being answered.
     closes: Cell<bool>,
     order: Cell<Order>,
@@ -84,6 +87,7 @@ impl Tap {
             stalled: Cell::new(None),
             request: Cell::new(0),
             streams: Cell::new(None),
+            frames: RefCell::default(),
             closes: Cell::new(false),
             order: Cell::new(Order::Serve),
             reminders: Cell::new(0),
@@ -184,7 +188,7 @@ impl Tap {
             let left = open.saturating_sub(1);
             self.streams.set(Some(left));
             if left == 0 {
-                self.rest(now);
+                self.stage.set(Stage::Idle(now));
             }
             return;
         }
@@ -205,6 +209,11 @@ impl Tap {
     pub(super) fn is_overdue(&self, now: Instant, limits: &Limits) -> bool {
         /// In the middle of a request there may be an answer to give first.
         const TO_ANSWER: Duration = Duration::from_secs(1);
+        if let (Some(_), Some(began)) = (self.streams.get(), self.began.get())
+            && now.saturating_duration_since(began) > limits.header_timeout
+        {
+            return true;
+        }
         let (since, limit) = match (self.stalled.get(), self.stage.get()) {
             (Some(since), Stage::Busy) => (since, limits.idle_timeout + TO_ANSWER),
             (Some(since), _) | (None, Stage::Idle(since)) => (since, limits.idle_timeout),
@@ -223,6 +232,7 @@ impl Tap {
         match self.stage.get() {
             Stage::Busy => false,
             Stage::Head(_) => true,
+            Stage::Idle(_) if self.began.get().is_some() => true,
             Stage::Idle(since) => self.reminders.get() < ASKED || now.saturating_duration_since(since) < ON_ITS_WAY,
         }
     }
@@ -257,8 +267,21 @@ impl Tap {
     }
 
     fn received(&self, bytes: &[u8]) {
-        if self.streams.get().is_none() && self.wire.borrow_mut().receive(bytes) {
+        if self.streams.get().is_some() {
+            return self.received_frames(bytes);
+        }
+        if self.wire.borrow_mut().receive(bytes) {
             self.begin();
+        }
+    }
+
+    /// Over HTTP/2 heads come while requests are answered.
+    fn received_frames(&self, bytes: &[u8]) {
+        let Brought { ended, begun } = self.frames.borrow_mut().receive(bytes);
+        if !begun {
+            self.began.set(None);
+        } else if ended || self.began.get().is_none() {
+            self.began.set(Some(Instant::now()));
         }
     }
 

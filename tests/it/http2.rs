@@ -213,6 +213,25 @@ fn a_connection_that_says_nothing_is_closed() {
     client.is_closed();
 }
 
+#[test]
+fn a_head_has_its_time_and_no_more() {
+    let bot = Bot::slow(Duration::from_millis(1500), ok("hello"));
+    let gate = Setup::before(&bot).limits("header_timeout = \"300ms\"").start();
+    let head = frame(HEADERS, END_HEADERS | END_STREAM, 3, &[0; 40]);
+    for part in [&head[..3], &head[..20]] {
+        let mut client = Raw::connect(&gate);
+        // Another request is answered meanwhile, which takes longer: it is no reason to wait for this one.
+        client.get(1, &[]);
+        bot.wait_for_requests(1);
+        client.0.send(part);
+        assert_eq!(client.status(1), None);
+    }
+    // All of a head in time, however long the answer takes.
+    let mut client = Raw::connect(&gate);
+    client.get(1, &[]);
+    assert_eq!(client.status(1), Some(200));
+}
+
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;

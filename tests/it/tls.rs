@@ -96,6 +96,39 @@ fn who_speaks_no_tls_is_closed_and_keeps_nobody_waiting() {
 }
 
 #[test]
+fn files_that_can_not_be_used_are_errors_where_they_are_named() {
+    let authority = Authority::new();
+    let ((cert, key), (other, _)) = (authority.pair("localhost"), authority.pair("localhost"));
+    let dir = tempfile::TempDir::new().unwrap();
+    for (name, text) in [("cert.pem", &cert), ("key.pem", &key), ("other.pem", &other)] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    fs::write(dir.path().join("broken.pem"), "-----BEGIN PRIVATE KEY-----\nS3CRET!\n-----END PRIVATE KEY-----\n")
+        .unwrap();
+    let refused = |tls: &str| {
+        let text =
+            format!("admin = \"off\"\n[tls]\n{tls}\n[[route]]\nname = \"a\"\nupstream = \"http://127.0.0.1:1\"\n");
+        let loaded = kfgate::config::parse(&text, &dir.path().join("kfgate.toml"));
+        loaded.err().map(|errors| format!("{errors}{errors:?}"))
+    };
+    assert_eq!(refused("cert = \"cert.pem\"\nkey = \"key.pem\""), None);
+    for (tls, line, reason) in [
+        ("cert = \"none.pem\"\nkey = \"key.pem\"", 3, "can not read"),
+        ("cert = \"key.pem\"\nkey = \"key.pem\"", 3, "no certificate in"),
+        ("cert = \"cert.pem\"\nkey = \"none.pem\"", 4, "can not read"),
+        ("cert = \"cert.pem\"\nkey = \"cert.pem\"", 4, "no private key in"),
+        ("cert = \"cert.pem\"\nkey = \"broken.pem\"", 4, "no private key in"),
+        ("cert = \"other.pem\"\nkey = \"key.pem\"", 4, "does not belong to the certificate"),
+        ("cert = \"cert.pem\"", 2, "`key` is missing"),
+        ("key = \"key.pem\"", 2, "`cert` is missing"),
+    ] {
+        let said = refused(tls).unwrap_or_else(|| panic!("{tls} is taken"));
+        assert!(said.contains(reason) && said.contains(&format!("kfgate.toml:{line}:")), "{tls}: {said}");
+        assert!(!said.contains("S3CRET"), "{said}");
+    }
+}
+
+#[test]
 fn versions_before_1_2_are_refused() {
     let (bot, authority) = (Bot::saying(ok("hello")), Authority::new());
     let gate = gate(&bot, &authority);
