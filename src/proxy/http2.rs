@@ -1,6 +1,6 @@
 //! HTTP/2 from clients: many requests over one connection, each on the same path as those of HTTP/1.1.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,7 +25,8 @@ use super::client::Client;
 use super::framing::{Refusal, is_host};
 use super::handler::handle;
 use super::rewound::Rewound;
-use super::tap::{Order, Tapped};
+use super::tap::{Order, Tap};
+use super::tapped::Tapped;
 
 /// What a client that speaks HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -39,9 +40,10 @@ const CONNECTION_WINDOW: u32 = 512 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes of a request's header fields, as RFC 9113 counts them.
 const HEADER_LIST: u32 = 64 * 1024;
-/// Requests taken back before they could be looked at, and refused ones, that a connection survives
+/// Requests taken back before they could be looked at, later than that, and refused ones, that a connection survives
 /// (CVE-2023-44487, CVE-2025-8671).
 const TAKEN_BACK: usize = 20;
+const TAKEN_BACK_LATER: u64 = 100;
 const REFUSED: usize = 256;
 /// Every so often a client is asked whether it is still there, and has as long to say so.
 const PING: Duration = Duration::from_secs(20);
@@ -68,12 +70,15 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: Client) {
     tap.multiplex(Instant::now());
     let patience = connection.worker.live.snapshot().config.limits.idle_timeout;
     let streams = Streams { begun: Rc::default(), patience };
-    let (served, begun) = (connection.clone(), streams.begun.clone());
+    let (served, begun, budget) = (connection.clone(), streams.begun.clone(), Rc::<Budget>::default());
     let service = service_fn(move |request: Request<Incoming>| {
         let (connection, pace) = (served.clone(), Rc::<Pace>::default());
         begun.replace(Some(pace.clone()));
+        let asked = Asked { budget: budget.clone(), tap: connection.tap.clone(), is_answered: false };
         Box::pin(async move {
+            let mut asked = asked;
             let response = handle(connection, request).await;
+            asked.is_answered = true;
             Ok::<_, std::convert::Infallible>(response.map(|body| Paced { body, pace }))
         })
     });
@@ -113,6 +118,34 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: Client) {
     }
 }
 
+/// How many requests a client has had answered, and how many it has taken back. Each of these may have cost a bot
+/// its work, and is no longer one of those that are open at a time.
+#[derive(Debug, Default)]
+struct Budget {
+    answered: Cell<u64>,
+    taken_back: Cell<u64>,
+}
+
+/// A request until it is answered.
+struct Asked {
+    budget: Rc<Budget>,
+    tap: Rc<Tap>,
+    is_answered: bool,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let Budget { answered, taken_back } = &*self.budget;
+        if self.is_answered {
+            return answered.set(answered.get() + 1);
+        }
+        taken_back.set(taken_back.get() + 1);
+        if taken_back.get() > TAKEN_BACK_LATER + answered.get() {
+            self.tap.give(Order::Close);
+        }
+    }
+}
+
 /// Runs what answers a client's requests. A request is begun, and then run: hyper does both in one go.
 #[derive(Clone)]
 struct Streams {
@@ -138,7 +171,7 @@ impl<F: Future + 'static> Executor<F> for Streams {
 
 /// Since when a part of a reply waits to be taken by the client.
 #[derive(Debug, Default)]
-struct Pace(std::cell::Cell<Option<Instant>>);
+struct Pace(Cell<Option<Instant>>);
 
 impl Pace {
     fn is_stuck(&self, patience: Duration) -> bool {
@@ -187,7 +220,7 @@ pub(super) fn check<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
     match (authority, host) {
         (None, None) => return Err(Refusal::HostMissing),
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => return Err(Refusal::HostDiffers),
-        (Some(host), _) | (None, Some(host)) if !is_host(host) => return Err(Refusal::HostMalformed),
+        (Some(host), _) | (_, Some(host)) if !is_host(host) => return Err(Refusal::HostMalformed),
         _ => {}
     }
     let length = only(headers, &CONTENT_LENGTH).map_err(|()| Refusal::ContentLength)?;

@@ -27,6 +27,7 @@ pub mod server;
 mod stream;
 mod streamed;
 mod tap;
+mod tapped;
 mod terminate;
 mod tls;
 mod transport;

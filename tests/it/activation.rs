@@ -146,7 +146,9 @@ fn restarting(restart: impl Fn(&Manager, &TcpListener, &mut Running) -> Running)
         let before = answered.load(Ordering::Relaxed);
         eventually("clients are answered", || (answered.load(Ordering::Relaxed) > before + 20).then_some(()));
         stop.store(true, Ordering::Relaxed);
-        all.into_iter().for_each(|client| client.join().expect("every client is answered"));
+        for client in all {
+            client.join().expect("every client is answered");
+        }
     });
 }
 

@@ -198,7 +198,7 @@ fn an_idle_connection_does_not_delay_the_end() {
     run(async {
         let mut sender = connected(&gate).await;
         assert_eq!(whole(sender.send_request(callback("hi")).await.unwrap()).await.0, 200);
-        gate.drain(Duration::from_secs(60));
+        gate.drain(Duration::from_mins(1));
         until(|| gate.has_ended()).await;
     });
 }
@@ -310,7 +310,7 @@ fn status(block: &[u8]) -> u16 {
         0x8d => 404,
         // Encoded by Huffman's code: "405" and "431" are told apart by their bytes.
         _ => match &block[2..] {
-            [0x68, 0x0d, ..] | [0x68, 0x0b, ..] => 405,
+            [0x68, 0x0d | 0x0b, ..] => 405,
             rest => panic!("an unknown status: {rest:x?}"),
         },
     }
@@ -413,6 +413,41 @@ fn who_takes_everything_back_is_shut_out() {
     client.is_closed();
     gate.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").is(200, "hello");
     assert!(bot.requests().len() < 1000, "{}", bot.requests().len());
+}
+
+#[test]
+fn who_lets_bots_work_and_takes_it_back_is_shut_out() {
+    let bot = Bot::slow(Duration::from_secs(2), ok("hello"));
+    let gate = Gate::before(&bot);
+    let mut client = Raw::connect(&gate);
+    let mut asked = 0;
+    for stream in (1..1000).step_by(2) {
+        let fields = fields(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]);
+        if client.0.try_send(frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)).is_err() {
+            break;
+        }
+        // A connection that ends while this is waited for is found out with the next request.
+        let _ = client.0.try_send(frame(6, 0, 0, &[7; 8]));
+        while let Some((kind, ..)) = client.frame()
+            && kind != 6
+        {}
+        asked += 1;
+        let _ = client.0.try_send(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+    }
+    client.is_closed();
+    assert!((100..110).contains(&asked), "{asked}");
+}
+
+#[test]
+fn a_connection_may_ask_for_much_one_after_another() {
+    let bot = Bot::saying(ok("hello"));
+    let gate = Gate::before(&bot);
+    let mut client = Raw::connect(&gate);
+    for stream in (1..600).step_by(2) {
+        client.get(stream, &[]);
+        assert_eq!(client.status(stream), Some(200), "{stream}");
+    }
+    assert_eq!(bot.requests().len(), 300);
 }
 
 #[test]
