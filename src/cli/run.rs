@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use sd_notify::NotifyState;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -59,7 +60,7 @@ impl Run {
             tracing::warn!("{warning}");
         }
         let signals = Signals::register()?;
-        let listeners = bind(&config)?;
+        let listeners = proxy::listen_on(&config.listen).map_err(|error| Failure::of(&error))?;
         allow_files(config.limits.connections);
         let log = RequestLog::open(&config.log).map_err(|error| no_log(&error))?;
         serve(config, listeners, log, signals)
@@ -121,12 +122,21 @@ pub(super) fn serve(
     let thread = std::thread::Builder::new().name("signals".into());
     let signal_log = log.clone();
     thread.spawn(move || signals.heed(&stop, grace, &signal_log)).map_err(failed)?;
+    // Who comes from here on is served: what is left is to start the workers, and those wait at the sockets.
+    tell_systemd(NotifyState::Ready);
     proxy::serve(listeners, &live, &log, &stopped).map_err(failed)?;
     if !log.close(Duration::from_secs(2)) {
         tracing::error!("the request log could not be written to its end");
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Tells the service manager, where there is one (`NOTIFY_SOCKET`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("the service manager could not be told: {error}");
+    }
 }
 
 fn announce(config: &Config, listeners: &[Listener]) {
@@ -187,6 +197,7 @@ impl Signals {
 fn end(stop: &watch::Sender<Stop>, grace: Duration) {
     let first = *stop.borrow() == Stop::Never;
     if first {
+        tell_systemd(NotifyState::Stopping);
         tracing::info!("ending: what is begun is finished within {grace:?}");
         stop.send_replace(Stop::By(Instant::now() + grace));
     } else {

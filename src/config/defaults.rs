@@ -20,6 +20,7 @@ impl Config {
             workers: cores(),
             trusted_proxies: TrustedProxies::default(),
             shutdown_grace: Duration::from_secs(10),
+            tls: None,
             log: LogConfig::default(),
             limits: Limits::default(),
             table: RouteTable::new(routes.iter().map(|route| (route.host.clone(), route.path.clone()))),
@@ -68,6 +69,7 @@ impl Route {
             on_timeout: OnFailure::AsProxy,
             on_error: OnFailure::AsProxy,
             fallbacks_per_minute: 60,
+            upgrade: false,
             wechat: None,
         }
     }

@@ -13,7 +13,7 @@ use super::mask::Mask;
 use super::source::Source;
 use super::table::{Table, distinct};
 use super::{Config, Limits, Listen, Loaded, LogConfig, LogFormat, LogTarget, OpenidStyle, Route, TrustedProxies};
-use super::{defaults, read, route, schema, trusted, value};
+use super::{defaults, identity, read, route, schema, trusted, value};
 
 /// Reads and checks a configuration file, with the files it names.
 ///
@@ -54,6 +54,7 @@ fn config(root: &Table<'_>, base: &Path) -> Config {
         workers: workers(root).unwrap_or(default.workers),
         trusted_proxies: root.each("trusted_proxies", trusted::network).map_or(default.trusted_proxies, TrustedProxies),
         shutdown_grace: root.parsed("shutdown_grace", value::duration).unwrap_or(default.shutdown_grace),
+        tls: root.section("tls").and_then(|table| identity::identity(&table, base)),
         log: root.section("log").map_or(default.log, |table| log(&table, base)),
         limits: root.section("limits").map_or(default.limits, |table| limits(&table)),
         ..default
@@ -65,7 +66,6 @@ fn refuse_unbuilt(root: &Table<'_>) {
     root.not_yet_but("admin", "\"off\"", is("off"));
     root.not_yet("admin_token");
     root.not_yet_but("state", "\"memory\"", is("memory"));
-    root.not_yet("tls");
 }
 
 fn listens(root: &Table<'_>, base: &Path) -> Option<Vec<Listen>> {

@@ -8,6 +8,7 @@ mod error;
 mod fault;
 mod file;
 mod findings;
+mod identity;
 mod keyword;
 mod listen;
 mod mask;
@@ -38,6 +39,7 @@ use http::HeaderName;
 
 pub use error::{Errors, Warning};
 pub use file::{load, parse};
+pub use identity::Identity;
 pub use zero::ZeroConfig;
 
 use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
@@ -58,6 +60,8 @@ pub struct Config {
     pub workers: usize,
     pub trusted_proxies: TrustedProxies,
     pub shutdown_grace: Duration,
+    /// What TCP clients are shown, where TLS is terminated.
+    pub tls: Option<Identity>,
     pub log: LogConfig,
     pub limits: Limits,
     pub routes: Vec<Arc<Route>>,
@@ -133,6 +137,8 @@ pub struct Route {
     pub on_timeout: OnFailure,
     pub on_error: OnFailure,
     pub fallbacks_per_minute: u32,
+    /// Requests may go on in another protocol, such as WebSocket.
+    pub upgrade: bool,
     /// What is known of the account on WeChat's side.
     pub wechat: Option<Account>,
 }

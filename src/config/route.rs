@@ -44,6 +44,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
         on_timeout: late.then.unwrap_or(default.on_timeout),
         on_error: on_error.unwrap_or(default.on_error),
         fallbacks_per_minute: fallbacks.map_or(default.fallbacks_per_minute, |count| count as u32),
+        upgrade: table.flag("upgrade").unwrap_or(default.upgrade),
         wechat,
         ..default
     })
@@ -52,7 +53,6 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
 fn refuse_unbuilt(table: &Table<'_>) {
     let is_false = |value: &DeValue<'_>| value.as_bool() == Some(false);
     table.not_yet_but("dedupe", "false", is_false);
-    table.not_yet_but("upgrade", "false", is_false);
     table.not_yet_but("sticky", "\"0s\"", |value| {
         value.as_str().is_some_and(|text| value::duration(text).is_ok_and(|duration| duration.is_zero()))
     });

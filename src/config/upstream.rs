@@ -3,12 +3,9 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-
 use super::fault::Fault;
+use super::identity::certificates;
 use super::listen::socket;
-use super::read;
 use super::{Address, Tls, Upstream};
 
 /// `http://host:port/base`, `https://host`, `unix:/path.sock`, or `unix:/path.sock:/base`.
@@ -79,16 +76,8 @@ impl Upstream {
 
 /// The certificates of a PEM file.
 pub(super) fn authorities(path: &Path) -> Result<Tls, Fault> {
-    let pem = read::bytes(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(none) if none.is_empty() => {
-            Err(Fault::new(format!("no certificate in {}", path.display()))
-                .help("a PEM file: -----BEGIN CERTIFICATE-----"))
-        }
-        Ok(all) => Ok(Tls::Ca(all.into_iter().map(|certificate| certificate.to_vec()).collect())),
-        Err(error) => Err(Fault::new(format!("{} is no PEM file", path.display())).because(error)),
-    }
+    let all = certificates(path)?;
+    Ok(Tls::Ca(all.into_iter().map(|certificate| certificate.to_vec()).collect()))
 }
 
 #[cfg(test)]

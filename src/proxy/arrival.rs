@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::exchange::Exchange;
 use super::header as headers;
 use super::tap::Tap;
+use super::tunnel::Tunnel;
 use super::upstream::Resumed;
 use super::worker::Worker;
 use crate::config::{Route, TransferMode};
@@ -25,13 +26,25 @@ pub(super) struct Connection {
     /// None over a unix socket.
     pub(super) peer: Option<IpAddr>,
     peer_name: OnceCell<Box<str>>,
+    /// What the client speaks over: `http` or `https`.
+    pub(super) scheme: &'static str,
     /// The bot's answer to the request that comes next, where it has begun already.
     pub(super) resumed: RefCell<Option<Box<Resumed>>>,
+    /// What the connection becomes once the reply has gone out that says so.
+    pub(super) tunnel: RefCell<Option<Box<Tunnel>>>,
 }
 
 impl Connection {
-    pub(super) fn new(worker: Rc<Worker>, tap: Rc<Tap>, peer: Option<IpAddr>) -> Self {
-        Self { worker, tap, peer, peer_name: OnceCell::new(), resumed: RefCell::default() }
+    pub(super) fn new(worker: Rc<Worker>, tap: Rc<Tap>, peer: Option<IpAddr>, scheme: &'static str) -> Self {
+        Self {
+            worker,
+            tap,
+            peer,
+            peer_name: OnceCell::new(),
+            scheme,
+            resumed: RefCell::default(),
+            tunnel: RefCell::default(),
+        }
     }
 
     /// The peer's address as text.

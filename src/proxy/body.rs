@@ -115,18 +115,24 @@ pub(super) struct Outgoing {
     body: ReplyBody,
     /// Not passed on, in trailers as in headers.
     hidden: Option<HeaderName>,
-    entry: Box<Entry>,
+    /// None where what comes after the reply belongs to it too.
+    entry: Option<Box<Entry>>,
 }
 
 impl Outgoing {
     pub(super) fn relayed(body: ReplyBody, flag: HeaderName, entry: Box<Entry>) -> Self {
-        Self { body, hidden: Some(flag), entry }
+        Self { body, hidden: Some(flag), entry: Some(entry) }
     }
 
     /// A body that the gate wrote itself.
     pub(super) fn own(bytes: Bytes, entry: Box<Entry>) -> Self {
         let body = ReplyBody { first: Some(bytes).filter(|bytes| !bytes.is_empty()), ..ReplyBody::default() };
-        Self { body, hidden: None, entry }
+        Self { body, hidden: None, entry: Some(entry) }
+    }
+
+    /// No body, before a tunnel.
+    pub(super) fn nothing() -> Self {
+        Self { body: ReplyBody::default(), hidden: None, entry: None }
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -154,8 +160,8 @@ impl Body for Outgoing {
             if let (Some(trailers), Some(hidden)) = (frame.trailers_mut(), &self.hidden) {
                 trailers.remove(hidden);
             }
-            if let Some(data) = frame.data_ref() {
-                self.entry.record.bytes_out += data.len() as u64;
+            if let (Some(data), Some(entry)) = (frame.data_ref(), &mut self.entry) {
+                entry.record.bytes_out += data.len() as u64;
             }
         }
         poll

@@ -64,7 +64,15 @@ impl Client {
                 sent => bytes = &bytes[sent..],
             }
         }
-        Ok(())
+        // What TLS has made of it may not have gone out yet. A socket has nothing of the kind.
+        poll_fn(|cx| {
+            let poll = Pin::new(&mut self.stream).poll_flush(cx);
+            if poll.is_pending() {
+                tap.nothing_moves();
+            }
+            poll
+        })
+        .await
     }
 
     /// Tells the client that nothing more will come.

@@ -15,9 +15,13 @@ use super::client::Client;
 use super::entry::Entry;
 use super::framing;
 use super::handler::handle;
+use super::http2;
 use super::rewound::Rewound;
-use super::stream::Accepted;
-use super::tap::{Order, Tap, Tapped};
+use super::stream::{Accepted, Stream};
+use super::tap::{Order, Tap};
+use super::tapped::Tapped;
+use super::terminate::Secured;
+use super::tunnel::Side;
 use super::whole::{self, Next};
 use super::worker::Worker;
 use crate::policy::{Action, Cause};
@@ -25,9 +29,18 @@ use crate::telemetry::{Client as Peer, Record, RequestPath};
 
 /// Serves one client connection to its end: what can be exchanged whole by ourselves, all else by hyper.
 pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) {
-    let Accepted { stream, peer } = accepted;
-    let connection = Rc::new(Connection::new(worker, tap, peer));
+    let Accepted { mut stream, peer } = accepted;
+    let (mut scheme, mut is_http2) = ("http", false);
+    // Nobody listens in on a unix socket.
+    if peer.is_some() && worker.live.snapshot().config.tls.is_some() {
+        let Some(secured) = Box::pin(secure(&worker, &tap, stream)).await else { return };
+        (stream, scheme, is_http2) = (secured.stream, "https", secured.is_http2);
+    }
+    let connection = Rc::new(Connection::new(worker, tap, peer, scheme));
     let mut client = Client::new(stream, Vec::new());
+    if is_http2 {
+        return Box::pin(http2::serve(&connection, client)).await;
+    }
     loop {
         let serving = pin!(whole::serve(&connection, client));
         match under_orders(&connection.tap, serving).await {
@@ -37,12 +50,28 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, tap: Rc<Tap>) 
             }
             Some(Next::Closed) | None => return,
         }
+        if connection.tap.request() == 0 {
+            let begins = under_orders(&connection.tap, pin!(http2::begins(&connection, &mut client))).await;
+            match begins {
+                Some(false) => {}
+                Some(true) => return Box::pin(http2::serve(&connection, client)).await,
+                None => return,
+            }
+        }
         // Boxed: few connections need it, and it takes much room.
         match Box::pin(stream_requests(&connection, client)).await {
             Some(rest) => client = rest,
             None => return,
         }
     }
+}
+
+/// Begins TLS, for which a client has as long as for the head of a request. None: it is gone.
+async fn secure(worker: &Worker, tap: &Tap, stream: Stream) -> Option<Secured> {
+    tap.shake_hands(Instant::now());
+    let secured = under_orders(tap, pin!(worker.terminator.accept(stream))).await?;
+    tap.rest(Instant::now());
+    secured.inspect_err(|error| tracing::debug!("client connection: no TLS: {error}")).ok()
 }
 
 /// Serves for as long as no order from outside ends it.
@@ -107,10 +136,18 @@ async fn stream_requests(connection: &Rc<Connection>, client: Client) -> Option<
             tap.step_aside();
             Some(Client::new(stream, [parts.read_buf, unread].concat()))
         }
-        Some(result) => {
-            if let Err(error) = result {
-                ended_badly(connection, &error);
-            }
+        Some(Ok(())) => {
+            let tunnel = connection.tunnel.take()?;
+            let parts = http.into_parts();
+            let (unread, stream) = parts.io.into_inner().into_socket().into_parts();
+            let client = Side { socket: Box::new(stream), first: [parts.read_buf, unread].concat().into() };
+            // Its silence is the tunnel's own to judge.
+            tap.moved();
+            under_orders(tap, pin!(tunnel.run(client))).await;
+            None
+        }
+        Some(Err(error)) => {
+            ended_badly(connection, &error);
             None
         }
     }

@@ -16,9 +16,11 @@ use super::exchange::{Exchange, Identity, Told};
 use super::finish::Finish;
 use super::framing::Framing;
 use super::header::{self as headers, Hop};
+use super::http2;
 use super::input::Input;
 use super::streamed::Streamed;
 use super::transport::Transport;
+use super::upgrade;
 use super::upstream::{Resumed, ToBot};
 use crate::config::{Address, Route, TransferMode, Upstream};
 use crate::policy::Cause;
@@ -27,11 +29,17 @@ use crate::wechat::Format;
 
 /// Answers one request. It never fails: whatever goes wrong is an answer too.
 pub(super) async fn handle(connection: Rc<Connection>, request: Request<Incoming>) -> Response<Outgoing> {
-    let head = connection.tap.take_head();
+    let is_http2 = request.version() == Version::HTTP_2;
+    let head = if is_http2 {
+        connection.tap.take_stream();
+        http2::check(&request).map(|()| (None, Framing::Length(0)))
+    } else {
+        connection.tap.take_head()
+    };
     let began = head.as_ref().ok().and_then(|(began, _)| *began).unwrap_or_else(Instant::now);
     // Where a chunked body ends on the wire is hyper's knowledge alone, so the head of a request behind it
     // could not be checked: the connection ends with this one.
-    let is_last = !matches!(head, Ok((_, Framing::Length(_))));
+    let is_last = !is_http2 && !matches!(head, Ok((_, Framing::Length(_))));
     let resumed = connection.resumed.take();
     let arrival =
         Arrival::new(connection.clone(), connection.worker.live.snapshot(), facts(&request, resumed.as_deref(), began));
@@ -78,8 +86,13 @@ impl Arrival {
         let route = snapshot.route(position);
         let request_flags = self.request_flags(&parts, route);
         let is_for_wechat = is_of_wechat(&parts);
+        let protocol = if route.upgrade { upgrade::protocol(&parts, &body) } else { None };
         self.prepare(&mut parts, route, host.as_ref());
+        let connection = self.connection.clone();
         let exchange = self.exchange(position, request_flags, is_for_wechat);
+        if let Some(protocol) = protocol {
+            return exchange.switch(parts, protocol, &connection).await;
+        }
         if route.transfer == TransferMode::Off {
             return exchange.stream(parts, RequestBody::default(), body, resumed, Cause::Off).await;
         }
@@ -100,10 +113,13 @@ impl Arrival {
         let headers = &mut parts.headers;
         headers::strip_request_hop_by_hop(headers);
         headers::strip_twins(headers, &route.flag_header);
+        if parts.version == Version::HTTP_2 {
+            http2::join_cookies(headers);
+        }
         if !self.trusted {
             headers.remove(&route.flag_header);
         }
-        let hop = Hop { peer: self.connection.peer, trusted: self.trusted, scheme: "http", host };
+        let hop = Hop { peer: self.connection.peer, trusted: self.trusted, scheme: self.connection.scheme, host };
         headers::set_forwarded(headers, hop);
         headers.insert(headers::REQUEST_ID, self.entry.record.id.to_header());
         // HTTP/1.0 may come without a host; HTTP/1.1 can not leave without one.

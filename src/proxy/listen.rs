@@ -16,12 +16,17 @@ use crate::config::Listen;
 
 /// A bound socket that accepts clients.
 #[derive(Debug)]
-pub struct Listener(Socket);
+pub struct Listener {
+    socket: Socket,
+    /// Others hold the socket too, and serve it when we no longer do.
+    is_inherited: bool,
+}
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    /// An inherited one has no file of ours.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// The file of a unix socket, removed when this is dropped.
@@ -72,7 +77,7 @@ pub fn bind(address: &Listen) -> Result<Listener, BindError> {
         Listen::Tcp(address) => (bind_tcp(*address), address.to_string()),
         Listen::Unix(path) => (bind_unix(path), format!("unix:{}", path.display())),
     };
-    socket.map(Listener).map_err(|source| BindError { address: name, source })
+    socket.map(|socket| Listener { socket, is_inherited: false }).map_err(|source| BindError { address: name, source })
 }
 
 /// Connections that may wait to be accepted; the kernel has its own limit (net.core.somaxconn).
@@ -98,13 +103,23 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     }
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
-    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+    Ok(Socket::Unix(listener, Some(SocketFile(path.to_owned()))))
 }
 
 impl Listener {
+    /// Of a socket that others hold too.
+    pub(super) fn inherited_tcp(socket: TcpListener) -> Self {
+        Self { socket: Socket::Tcp(socket), is_inherited: true }
+    }
+
+    /// The same; its file is not ours.
+    pub(super) fn inherited_unix(socket: UnixListener) -> Self {
+        Self { socket: Socket::Unix(socket, None), is_inherited: true }
+    }
+
     /// The address in use, with the port the system chose where 0 was asked for. None for a unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.0 {
+        match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
             Socket::Unix(..) => None,
         }
@@ -112,36 +127,48 @@ impl Listener {
 
     /// Closes this handle; those that share the socket stay. What is left is the socket's file, if it has one.
     pub(super) fn close(self) -> Option<SocketFile> {
-        match self.0 {
+        match self.socket {
             Socket::Tcp(_) => None,
-            Socket::Unix(_, file) => Some(file),
+            Socket::Unix(_, file) => file,
         }
     }
 
     /// Another handle on the same socket, for the runtime that is entered.
     pub(super) fn share(&self) -> io::Result<Acceptor> {
-        Ok(match &self.0 {
-            Socket::Tcp(listener) => Acceptor::Tcp(listener.try_clone()?.try_into()?),
-            Socket::Unix(listener, _) => Acceptor::Unix(listener.try_clone()?.try_into()?),
-        })
+        let door = match &self.socket {
+            Socket::Tcp(listener) => Door::Tcp(listener.try_clone()?.try_into()?),
+            Socket::Unix(listener, _) => Door::Unix(listener.try_clone()?.try_into()?),
+        };
+        Ok(Acceptor { door, is_inherited: self.is_inherited })
     }
 }
 
 /// As written in the configuration, with the port in use.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.socket {
             Socket::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(error) => write!(f, "an unknown address ({error})"),
             },
-            Socket::Unix(_, file) => write!(f, "unix:{}", file.0.display()),
+            Socket::Unix(_, Some(file)) => write!(f, "unix:{}", file.0.display()),
+            Socket::Unix(listener, None) => {
+                match listener.local_addr().ok().as_ref().and_then(|name| name.as_pathname()) {
+                    Some(path) => write!(f, "unix:{}", path.display()),
+                    None => f.write_str("a unix socket without a file"),
+                }
+            }
         }
     }
 }
 
 /// One worker's handle on a listening socket.
-pub(super) enum Acceptor {
+pub(super) struct Acceptor {
+    door: Door,
+    is_inherited: bool,
+}
+
+enum Door {
     Tcp(tokio::net::TcpListener),
     Unix(tokio::net::UnixListener),
 }
@@ -152,18 +179,19 @@ impl Acceptor {
     }
 
     /// Closes the socket, and returns the connections that were made and not accepted yet. The kernel is
-    /// asked, not the runtime, which may not have heard of them.
+    /// asked, not the runtime, which may not have heard of them. Those at a socket that others hold too are theirs.
     pub(super) fn close(self) -> io::Result<Vec<Handed>> {
         let mut waiting = Vec::new();
-        match self {
-            Self::Tcp(listener) => {
+        match self.door {
+            _ if self.is_inherited => {}
+            Door::Tcp(listener) => {
                 let listener = listener.into_std()?;
                 while let Ok((socket, address)) = listener.accept() {
                     socket.set_nonblocking(true)?;
                     waiting.push(Handed::Tcp(socket, Some(address.ip().to_canonical())));
                 }
             }
-            Self::Unix(listener) => {
+            Door::Unix(listener) => {
                 let listener = listener.into_std()?;
                 while let Ok((socket, _)) = listener.accept() {
                     socket.set_nonblocking(true)?;
@@ -175,12 +203,12 @@ impl Acceptor {
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
-        Poll::Ready(match self {
-            Self::Tcp(listener) => {
+        Poll::Ready(match &self.door {
+            Door::Tcp(listener) => {
                 let (socket, address) = ready!(listener.poll_accept(cx))?;
                 Ok(Accepted { stream: Stream::Tcp(socket), peer: Some(address.ip().to_canonical()) })
             }
-            Self::Unix(listener) => {
+            Door::Unix(listener) => {
                 let (socket, _) = ready!(listener.poll_accept(cx))?;
                 Ok(Accepted { stream: Stream::Unix(socket), peer: None })
             }
@@ -196,7 +224,7 @@ mod tests {
     fn what_is_accepted_delays_no_reply() {
         let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let Socket::Tcp(socket) = listener.0 else { panic!("a TCP socket") };
+        let Socket::Tcp(socket) = listener.socket else { panic!("a TCP socket") };
         assert!(socket.accept().unwrap().0.nodelay().unwrap());
     }
 }

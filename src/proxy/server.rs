@@ -19,6 +19,7 @@ use super::listen::{Acceptor, Listener, SocketFile};
 use super::memory;
 use super::stream::{Accepted, Handed};
 use super::tap::{Order, Tap};
+use super::terminate::Terminator;
 use super::worker::Worker;
 use crate::state::Live;
 use crate::telemetry::RequestLog;
@@ -45,6 +46,7 @@ pub fn serve(
     let number = live.snapshot().config.workers.max(1);
     let (seats, inboxes): (Vec<_>, Vec<_>) = (0..number).map(|_| Seat::new()).unzip();
     let seats: Arc<[Seat]> = seats.into();
+    let terminator = Terminator::new(live.clone())?;
     // All that can fail comes before anybody serves.
     let mut starts = Vec::with_capacity(number);
     for (own, inbox) in inboxes.into_iter().enumerate() {
@@ -61,8 +63,11 @@ pub fn serve(
         let mut workers = Vec::with_capacity(number);
         for start in starts {
             let (go, wait) = std::sync::mpsc::channel::<()>();
-            let (live, log, stop) = (live.clone(), log.clone(), stop.clone());
-            let run = move || wait.recv().is_ok().then(|| run_worker(start, live, log, stop));
+            let (live, log, stop, terminator) = (live.clone(), log.clone(), stop.clone(), terminator.clone());
+            let run = move || {
+                let worker = || Worker::new(live, log, terminator);
+                wait.recv().is_ok().then(|| run_worker(start, worker, stop))
+            };
             workers
                 .push((thread::Builder::new().name(format!("worker-{}", workers.len())).spawn_scoped(scope, run)?, go));
         }
@@ -155,10 +160,10 @@ struct Serving {
     warned: Cell<Option<Instant>>,
 }
 
-fn run_worker(start: Start, live: Arc<Live>, log: RequestLog, mut stop: watch::Receiver<Stop>) {
+fn run_worker(start: Start, worker: impl FnOnce() -> Worker, mut stop: watch::Receiver<Stop>) {
     let Start { runtime, acceptors, socket_files, seats, mut inbox } = start;
     LocalSet::new().block_on(&runtime, async move {
-        let worker = Rc::new(Worker::new(live, log));
+        let worker = Rc::new(worker());
         let serving = Rc::new(Serving { worker, seats, connections: RefCell::default(), warned: Cell::default() });
         let acceptors: Vec<_> = acceptors.into_iter().map(Rc::new).collect();
         let accepting: Vec<_> =

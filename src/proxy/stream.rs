@@ -4,14 +4,17 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// A socket to a client or to a bot.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// A client's, boxed: few have one, and it takes much room.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 /// Runs the same expression on whichever socket it is.
@@ -24,6 +27,10 @@ macro_rules! on_socket {
             }
             Stream::Unix(socket) => {
                 let $socket = Pin::new(socket);
+                $call
+            }
+            Stream::Tls(session) => {
+                let $socket = Pin::new(&mut **session);
                 $call
             }
         }
@@ -64,8 +71,14 @@ impl AsyncWrite for Stream {
 
 impl Stream {
     /// Waits until there is something to read, or nothing will come any more. It takes no memory to wait in.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_readable(cx)).await
+    pub(super) async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self {
+            // What the client said last may be deciphered already, and no socket tells of that. What has come may
+            // also hold nothing to read: only deciphering it shows.
+            Self::Tls(session) => Pin::new(&mut **session).poll_fill_buf(cx).map_ok(drop),
+            _ => self.poll_readable(cx),
+        })
+        .await
     }
 
     /// Whether nothing is known to have come over it, not even its end.
@@ -77,6 +90,8 @@ impl Stream {
         let nothing = match self {
             Self::Tcp(socket) => socket.try_read(&mut [0]),
             Self::Unix(socket) => socket.try_read(&mut [0]),
+            // Not without changing the session.
+            Self::Tls(_) => return false,
         };
         nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -85,6 +100,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.poll_read_ready(cx),
             Self::Unix(socket) => socket.poll_read_ready(cx),
+            Self::Tls(session) => session.get_ref().0.poll_readable(cx),
         }
     }
 }
@@ -109,6 +125,8 @@ impl Accepted {
         Ok(match self.stream {
             Stream::Tcp(socket) => Handed::Tcp(socket.into_std()?, self.peer),
             Stream::Unix(socket) => Handed::Unix(socket.into_std()?),
+            // A session stays with the worker that began it.
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 }

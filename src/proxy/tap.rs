@@ -1,33 +1,14 @@
-//! Watching what a client sends, on its way to hyper: the head as it stands on the wire, and when it began.
+//! What is known of a client by watching it: the head as it stands on the wire, when it began, and what is waited
+//! for.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
+use super::frames::{Brought, Frames};
 use super::framing::{self, Checked, Framing, Refusal};
 use super::wire::Wire;
 use crate::config::Limits;
-
-/// A client's socket, watched.
-pub(super) struct Tapped<S> {
-    socket: S,
-    tap: Rc<Tap>,
-}
-
-impl<S> Tapped<S> {
-    pub(super) fn new(socket: S, tap: Rc<Tap>) -> Self {
-        Self { socket, tap }
-    }
-
-    pub(super) fn into_socket(self) -> S {
-        self.socket
-    }
-}
 
 /// What is known of one client connection beside what hyper tells.
 #[derive(Debug)]
@@ -40,6 +21,10 @@ pub(super) struct Tap {
     stalled: Cell<Option<Instant>>,
     /// Counts requests, so that the end of one is not taken for the end of the next.
     request: Cell<u32>,
+    /// Over HTTP/2, how many requests are being answered.
+    streams: Cell<Option<u32>>,
+    /// Over HTTP/2, what is being received.
+    frames: RefCell<Frames>,
     /// The client wants the connection to end with the request that is being answered.
     closes: Cell<bool>,
     order: Cell<Order>,
@@ -79,6 +64,8 @@ impl Tap {
             began: Cell::new(None),
             stalled: Cell::new(None),
             request: Cell::new(0),
+            streams: Cell::new(None),
+            frames: RefCell::default(),
             closes: Cell::new(false),
             order: Cell::new(Order::Serve),
             reminders: Cell::new(0),
@@ -104,6 +91,31 @@ impl Tap {
         self.stage.set(Stage::Busy);
         self.request.set(self.request.get().wrapping_add(1));
         self.closes.set(closes);
+    }
+
+    /// Notes that the client is to show in time that it speaks TLS, and who it is.
+    pub(super) fn shake_hands(&self, now: Instant) {
+        self.stage.set(Stage::Head(now));
+    }
+
+    /// Notes that nothing of a request has come yet.
+    pub(super) fn rest(&self, now: Instant) {
+        self.stage.set(Stage::Idle(now));
+        self.began.set(None);
+    }
+
+    /// Notes that the client speaks HTTP/2: requests are no longer found on the wire, and several are answered at
+    /// once.
+    pub(super) fn multiplex(&self, now: Instant) {
+        self.step_aside();
+        self.streams.set(Some(0));
+        self.rest(now);
+    }
+
+    /// Notes that one more request is being answered, over HTTP/2.
+    pub(super) fn take_stream(&self) {
+        self.streams.set(Some(self.streams.get().unwrap_or(0) + 1));
+        self.stage.set(Stage::Busy);
     }
 
     /// Notes that there is a part of a request, unless one is known already.
@@ -150,6 +162,14 @@ impl Tap {
 
     /// The reply to this request has been written, or nobody wants it any more.
     pub(super) fn request_done(&self, request: u32, now: Instant) {
+        if let Some(open) = self.streams.get() {
+            let left = open.saturating_sub(1);
+            self.streams.set(Some(left));
+            if left == 0 {
+                self.stage.set(Stage::Idle(now));
+            }
+            return;
+        }
         if request != self.request.get() {
             return;
         }
@@ -167,6 +187,11 @@ impl Tap {
     pub(super) fn is_overdue(&self, now: Instant, limits: &Limits) -> bool {
         /// In the middle of a request there may be an answer to give first.
         const TO_ANSWER: Duration = Duration::from_secs(1);
+        if let (Some(_), Some(began)) = (self.streams.get(), self.began.get())
+            && now.saturating_duration_since(began) > limits.header_timeout
+        {
+            return true;
+        }
         let (since, limit) = match (self.stalled.get(), self.stage.get()) {
             (Some(since), Stage::Busy) => (since, limits.idle_timeout + TO_ANSWER),
             (Some(since), _) | (None, Stage::Idle(since)) => (since, limits.idle_timeout),
@@ -185,6 +210,7 @@ impl Tap {
         match self.stage.get() {
             Stage::Busy => false,
             Stage::Head(_) => true,
+            Stage::Idle(_) if self.began.get().is_some() => true,
             Stage::Idle(since) => self.reminders.get() < ASKED || now.saturating_duration_since(since) < ON_ITS_WAY,
         }
     }
@@ -218,9 +244,23 @@ impl Tap {
         }
     }
 
-    fn received(&self, bytes: &[u8]) {
+    /// Takes up what the client has sent.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        if self.streams.get().is_some() {
+            return self.received_frames(bytes);
+        }
         if self.wire.borrow_mut().receive(bytes) {
             self.begin();
+        }
+    }
+
+    /// Over HTTP/2 heads come while requests are answered.
+    fn received_frames(&self, bytes: &[u8]) {
+        let Brought { ended, begun } = self.frames.borrow_mut().receive(bytes);
+        if !begun {
+            self.began.set(None);
+        } else if ended || self.began.get().is_none() {
+            self.began.set(Some(Instant::now()));
         }
     }
 
@@ -237,9 +277,10 @@ impl Tap {
         }
     }
 
-    /// There is nothing to read. While a request is answered, that is only asked for in the middle of its body.
-    fn nothing_to_read(&self) {
-        if matches!(self.stage.get(), Stage::Busy) {
+    /// There is nothing to read. While a request is answered, that is only asked for in the middle of its body;
+    /// over HTTP/2 always, and it says nothing.
+    pub(super) fn nothing_to_read(&self) {
+        if matches!(self.stage.get(), Stage::Busy) && self.streams.get().is_none() {
             self.nothing_moves();
         }
     }
@@ -248,61 +289,6 @@ impl Tap {
         if self.stalled.get().is_none() {
             self.stalled.set(Some(Instant::now()));
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut this.socket).poll_read(cx, buf);
-        let new = &buf.filled()[before..];
-        if poll.is_pending() {
-            this.tap.nothing_to_read();
-        } else if !new.is_empty() {
-            this.tap.moved();
-            this.tap.received(new);
-        }
-        poll
-    }
-}
-
-impl<S> Tapped<S> {
-    /// Notes whether the client takes what it is sent.
-    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &poll {
-            Poll::Pending => self.tap.nothing_moves(),
-            Poll::Ready(_) => self.tap.moved(),
-        }
-        poll
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.written(poll)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.written(poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::task::spawn_local;
 
 use super::buffers::Buffers;
 use super::clock::Clock;
+use super::terminate::Terminator;
 use super::upstream::Upstreams;
 use crate::state::Live;
 use crate::telemetry::{Entropy, RequestId, RequestLog};
@@ -17,6 +18,7 @@ use crate::telemetry::{Entropy, RequestId, RequestLog};
 pub(super) struct Worker {
     pub(super) live: Arc<Live>,
     pub(super) log: RequestLog,
+    pub(super) terminator: Terminator,
     pub(super) upstreams: Upstreams,
     pub(super) clock: Clock,
     pub(super) buffers: Buffers,
@@ -28,10 +30,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(live: Arc<Live>, log: RequestLog) -> Self {
+    pub(super) fn new(live: Arc<Live>, log: RequestLog, terminator: Terminator) -> Self {
         Self {
             live,
             log,
+            terminator,
             upstreams: Upstreams::default(),
             clock: Clock::default(),
             buffers: Buffers::default(),

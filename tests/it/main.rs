@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+mod activation;
 mod bodies;
 mod cli;
 mod decisions;
@@ -11,6 +12,7 @@ mod fallbacks;
 mod forwarding;
 mod framing;
 mod headers;
+mod http2;
 mod lifecycle;
 mod properties;
 mod real_bots;
@@ -19,4 +21,6 @@ mod round_trips;
 mod routes;
 mod safe_mode;
 mod support;
+mod tls;
+mod upgrade;
 mod upstreams;

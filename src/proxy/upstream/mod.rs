@@ -3,6 +3,7 @@
 mod error;
 mod shelf;
 mod streamed;
+mod switch;
 mod whole;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -19,6 +20,7 @@ use tokio::time::sleep;
 pub(super) use self::error::UpstreamError;
 use self::shelf::Shelf;
 pub(super) use self::streamed::{Lease, ToBot};
+pub(super) use self::switch::Switch;
 pub(super) use self::whole::{Question, Resumed};
 use super::stream::Stream;
 use super::tls::{self, Connector};

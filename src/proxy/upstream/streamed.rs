@@ -143,6 +143,13 @@ pub(in crate::proxy) struct Lease {
     pool: Option<Rc<Pool>>,
 }
 
+impl Lease {
+    /// Of a connection that serves no other request.
+    pub(super) fn last(sender: SendRequest<RequestBody>) -> Self {
+        Self { connection: Some(Connection { sender, heard: Rc::default() }), pool: None }
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         // One on which hyper still reads the answer or sends the request's body is closed.
@@ -180,19 +187,23 @@ fn again(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     Some(Box::new(copy))
 }
 
-/// Begins HTTP on a connection. A bot's small sins in its headers are passed over, as other clients do.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Result<Connection, UpstreamError> {
-    let heard = Rc::new(Cell::new(false));
-    let stream = Listening { stream, heard: heard.clone() };
-    let (sender, connection) = http1::Builder::new()
+/// HTTP with a bot, whose small sins in its headers are passed over, as other clients do.
+pub(super) fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
         .preserve_header_case(true)
         .title_case_headers(true)
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(UpstreamError::Broken)?;
+        .ignore_invalid_headers_in_responses(true);
+    builder
+}
+
+/// Begins HTTP on a connection.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Result<Connection, UpstreamError> {
+    let heard = Rc::new(Cell::new(false));
+    let stream = Listening { stream, heard: heard.clone() };
+    let (sender, connection) = builder().handshake(TokioIo::new(stream)).await.map_err(UpstreamError::Broken)?;
     spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::debug!("upstream connection: {error}");

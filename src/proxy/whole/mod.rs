@@ -248,7 +248,8 @@ async fn answer(connection: &Rc<Connection>, request: Request<'_>) -> Outcome {
         let id = &exchange.entry.record.id;
         let identity = identity == Identity::Wanted;
         let mut wire = worker.buffers.take();
-        request.write(&Onward { route, peer: connection.peer_name(), trusted, id, identity }, &mut wire);
+        let (peer, scheme) = (connection.peer_name(), connection.scheme);
+        request.write(&Onward { route, peer, trusted, scheme, id, identity }, &mut wire);
         Box::new(Question { wire, room: worker.buffers.take(), waits, id: id.clone(), asked: Instant::now() })
     };
     let cause = match Format::sniff(request.body()) {

@@ -146,7 +146,7 @@ impl<'m> Request<'m> {
             out.extend_from_slice(b"\r\n");
         }
         if !is_known(Kind::ForwardedProto) {
-            out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
+            push(out, [b"X-Forwarded-Proto: ", onward.scheme.as_bytes(), b"\r\n", b""]);
         }
         if !is_known(Kind::ForwardedHost) {
             push(out, [b"X-Forwarded-Host: ", self.host.as_bytes(), b"\r\n", b""]);
@@ -161,6 +161,7 @@ pub(super) struct Onward<'a> {
     /// None over a unix socket.
     pub(super) peer: Option<&'a str>,
     pub(super) trusted: bool,
+    pub(super) scheme: &'static str,
     pub(super) id: &'a RequestId,
     /// The reply may have to be read: it is asked for uncompressed.
     pub(super) identity: bool,
@@ -238,7 +239,7 @@ mod tests {
     fn sent_on(message: &str, trusted: bool, identity: bool) -> String {
         let Look::Fit(request) = Request::look(message.as_bytes()) else { panic!("{message:?} is not fit") };
         let (route, id, mut out) = (route(), RequestId::new(UNIX_EPOCH, 0), Vec::new());
-        let onward = Onward { route: &route, peer: Some("10.0.0.1"), trusted, id: &id, identity };
+        let onward = Onward { route: &route, peer: Some("10.0.0.1"), trusted, scheme: "http", id: &id, identity };
         request.write(&onward, &mut out);
         String::from_utf8(out).unwrap()
     }

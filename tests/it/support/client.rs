@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use super::tls::{self, Session};
 use super::wire::{self, Message};
 use super::{PATIENCE, shown};
 
@@ -15,6 +16,7 @@ pub(crate) struct Client {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Session>),
 }
 
 impl Read for Socket {
@@ -22,6 +24,7 @@ impl Read for Socket {
         match self {
             Self::Tcp(stream) => stream.read(bytes),
             Self::Unix(stream) => stream.read(bytes),
+            Self::Tls(session) => session.read(bytes),
         }
     }
 }
@@ -33,6 +36,14 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
         stream.set_write_timeout(Some(PATIENCE)).expect("an option");
         Self { stream: BufReader::new(Socket::Tcp(stream)) }
+    }
+
+    /// Over TLS, which begins with the first request.
+    pub(crate) fn connect_tls(port: u16, config: rustls::ClientConfig) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gate listens");
+        stream.set_nodelay(true).expect("an option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+        Self { stream: BufReader::new(Socket::Tls(Box::new(tls::session(config, stream)))) }
     }
 
     pub(crate) fn connect_unix(path: &Path) -> Self {
@@ -52,6 +63,7 @@ impl Client {
         match self.stream.get_mut() {
             Socket::Tcp(stream) => stream.write_all(bytes.as_ref()),
             Socket::Unix(stream) => stream.write_all(bytes.as_ref()),
+            Socket::Tls(session) => session.write_all(bytes.as_ref()).and_then(|()| session.flush()),
         }
     }
 
@@ -91,6 +103,16 @@ impl Client {
         bytes
     }
 
+    /// The same, or None if the connection is over before.
+    pub(crate) fn try_read(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        match self.stream.read_exact(&mut bytes) {
+            Ok(()) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("nothing comes"),
+            Err(_) => None,
+        }
+    }
+
     /// Reads so many bytes, and keeps none.
     #[track_caller]
     pub(crate) fn skip(&mut self, count: u64) {
@@ -128,6 +150,7 @@ impl Client {
         let done = match self.stream.get_mut() {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Tls(session) => session.sock.shutdown(Shutdown::Write),
         };
         done.expect("a connection");
         self
@@ -137,7 +160,7 @@ impl Client {
     pub(crate) fn sender(&self) -> TcpStream {
         match self.stream.get_ref() {
             Socket::Tcp(stream) => stream.try_clone().expect("a handle"),
-            Socket::Unix(_) => panic!("over TCP only"),
+            Socket::Unix(_) | Socket::Tls(_) => panic!("over TCP only"),
         }
     }
 }

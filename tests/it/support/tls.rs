@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 
 use super::bot::Wire;
 
@@ -21,6 +22,33 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// A certificate for this name or address and its key, as files hold them.
+    pub(crate) fn pair(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    /// A client that trusts this authority alone, and offers these protocols.
+    pub(crate) fn client(&self, protocols: &[&str]) -> ClientConfig {
+        self.client_of(rustls::ALL_VERSIONS, protocols)
+    }
+
+    /// The same, with these versions of TLS.
+    pub(crate) fn client_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("PEM")).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+        let mut config = builder.expect("protocol versions").with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config
     }
 
     /// A server that shows a certificate for this name or address.
@@ -42,4 +70,12 @@ impl Wire for rustls::StreamOwned<rustls::ServerConnection, std::net::TcpStream>
         let _ = self.conn.write_tls(&mut self.sock);
         self.sock.close();
     }
+}
+
+/// A session of a client that knows the gate as `localhost`.
+pub(crate) type Session = StreamOwned<ClientConnection, std::net::TcpStream>;
+
+pub(crate) fn session(config: ClientConfig, socket: std::net::TcpStream) -> Session {
+    let name = ServerName::try_from("localhost").expect("a name");
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a session"), socket)
 }
