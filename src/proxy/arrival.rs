@@ -107,14 +107,14 @@ impl Arrival {
         position: usize,
         request_flags: Vec<HeaderValue>,
         is_for_wechat: bool,
-    ) -> Box<Exchange> {
+    ) -> Exchange {
         let route = self.snapshot.route(position);
         self.entry.record.route = Some(route.name.clone());
         self.entry.record.dry_run = route.transfer == TransferMode::DryRun;
         let worker = self.connection.worker.clone();
         let pool = worker.upstreams.pool(&route.upstream);
         let Self { snapshot, entry, .. } = self;
-        Box::new(Exchange { worker, pool, snapshot, position, request_flags, is_for_wechat, entry })
+        Exchange { worker, pool, snapshot, position, request_flags, is_for_wechat, entry }
     }
 
     /// Whether the flag counts on this request.

@@ -89,7 +89,7 @@ impl Arrival {
         let protocol = if route.upgrade { upgrade::protocol(&parts, &body) } else { None };
         self.prepare(&mut parts, route, host.as_ref());
         let connection = self.connection.clone();
-        let exchange = self.exchange(position, request_flags, is_for_wechat);
+        let exchange = Box::new(self.exchange(position, request_flags, is_for_wechat));
         if let Some(protocol) = protocol {
             return exchange.switch(parts, protocol, &connection).await;
         }

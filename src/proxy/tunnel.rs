@@ -46,8 +46,8 @@ impl fmt::Debug for Tunnel {
 impl Tunnel {
     /// Passes on what both sides say, until either has said all, or nothing moves any more.
     pub(super) async fn run(self, client: Side) {
-        let Self { bot, patience, entry } = self;
-        let tally = Tally { sent: entry.streamed.clone(), received: Rc::default(), entry };
+        let Self { bot, patience, mut entry } = self;
+        let tally = Tally { sent: entry.streamed(), received: Rc::default(), entry };
         let moved = Cell::new(Instant::now());
         let note = |bytes: &Cell<u64>, count: usize| {
             bytes.set(bytes.get() + count as u64);

@@ -127,10 +127,8 @@ pub(crate) struct Given {
 impl Given {
     pub(crate) fn new() -> Self {
         let long = "昨天买的东西今天能发货吗？我比较着急用，麻烦帮我看一下，谢谢啦～";
-        let text = callback(
-            "text",
-            &format!("<Content><![CDATA[{long}]]></Content>\n<MsgId>6000000000000000</MsgId>\n"),
-        );
+        let text =
+            callback("text", &format!("<Content><![CDATA[{long}]]></Content>\n<MsgId>6000000000000000</MsgId>\n"));
         let account = account();
         let (sealed, sealed_query) = seal(account, &text);
         Self {

@@ -101,11 +101,11 @@ impl Pool {
         let Ok(read) = timeout_at(until.into(), exchange).await else {
             return Attempt::Failed(UpstreamError::Timeout);
         };
-        let mut end = ended(read);
+        let mut end = End::of(read);
         let mut has_head = false;
         loop {
             let has_ended = end.is_some();
-            let missing = match Reply::look(wire, matches!(end, Some(None))) {
+            let missing = match Reply::look(wire, matches!(end, Some(End::Closed))) {
                 Look::Whole(mut reply) if waits || reply.is_delimited() => {
                     self.keep(stream, &reply);
                     reply.spare = request;
@@ -124,16 +124,16 @@ impl Pool {
                 }
                 Look::Headless(room) | Look::Unfit(room) if room.is_empty() => {
                     let question = Box::new(Question { wire: request, room, waits, id, asked });
-                    return Attempt::Silent(end.flatten(), question);
+                    return Attempt::Silent(end.and_then(End::into_error), question);
                 }
                 other => {
-                    let (wire, broken) = (other.into_wire(), end.flatten());
+                    let (wire, broken) = (other.into_wire(), end.and_then(End::into_error));
                     return Attempt::Unfit(Box::new(Resumed { stream, wire, broken, id, asked }));
                 }
             };
             wire.reserve(missing.max(1));
             match timeout_at(until.into(), stream.read_buf(&mut wire)).await {
-                Ok(read) => end = ended(read),
+                Ok(read) => end = End::of(read),
                 Err(_) if has_head => {
                     return Attempt::Unfit(Box::new(Resumed { stream, wire, broken: None, id, asked }));
                 }
@@ -151,12 +151,27 @@ impl Pool {
     }
 }
 
-/// How the bot's answer ended, if it did: with the connection, or with an error.
-fn ended(read: io::Result<usize>) -> Option<Option<io::Error>> {
-    match read {
-        Ok(0) => Some(None),
-        Ok(_) => None,
-        Err(error) => Some(Some(error)),
+/// How the bot's answer ended.
+enum End {
+    Closed,
+    Broken(io::Error),
+}
+
+impl End {
+    /// None if it goes on.
+    fn of(read: io::Result<usize>) -> Option<Self> {
+        match read {
+            Ok(0) => Some(Self::Closed),
+            Ok(_) => None,
+            Err(error) => Some(Self::Broken(error)),
+        }
+    }
+
+    fn into_error(self) -> Option<io::Error> {
+        match self {
+            Self::Closed => None,
+            Self::Broken(error) => Some(error),
+        }
     }
 }
 

@@ -91,6 +91,7 @@ pub(super) fn controls(bytes: &[u8]) -> usize {
     bytes.chunks(255).map(|piece| usize::from(of_piece(piece))).sum()
 }
 
+#[expect(clippy::needless_bitwise_bool, reason = "without branches, many bytes are looked at at once")]
 fn is_control(byte: u8) -> bool {
     (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
 }
@@ -171,15 +172,19 @@ pub(super) enum Persistence {
     Close,
 }
 
-/// The one length that is given. Some(None) where none is; None where it is odd.
-pub(super) fn length(message: &[u8], lines: &[Line]) -> Option<Option<u64>> {
+/// There is something in a message that not everybody reads alike, or that is not exchanged whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Odd;
+
+/// The one length that is given, if any is.
+pub(super) fn length(message: &[u8], lines: &[Line]) -> Result<Option<u64>, Odd> {
     let mut lengths = lines.iter().filter(|line| line.kind == Kind::ContentLength);
-    let Some(line) = lengths.next() else { return Some(None) };
+    let Some(line) = lengths.next() else { return Ok(None) };
     let digits = line.value(message);
     if lengths.next().is_some() || digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
+        return Err(Odd);
     }
-    Some(Some(digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))))
+    Ok(Some(digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))))
 }
 
 #[cfg(test)]
@@ -248,13 +253,13 @@ mod tests {
             (length(head.as_bytes(), &lines), persistence(head.as_bytes(), &lines))
         };
         for (head, length, persistence) in [
-            ("\r\n", Some(None), Some(Persistence::Unsaid)),
-            ("Content-Length: 07\r\nConnection: keep-alive\r\n\r\n", Some(Some(7)), Some(Persistence::KeepAlive)),
-            ("Content-Length: 7\r\nContent-Length: 7\r\n\r\n", None, Some(Persistence::Unsaid)),
-            ("Content-Length: +7\r\nConnection: Close, keep-alive\r\n\r\n", None, Some(Persistence::Close)),
-            ("Content-Length:\r\nConnection: x-a\r\n\r\n", None, None),
-            ("Content-Length: 1,1\r\nConnection: upgrade\r\n\r\n", None, Some(Persistence::Unsaid)),
-            ("Content-Length: 1234567890123456789\r\n\r\n", None, Some(Persistence::Unsaid)),
+            ("\r\n", Ok(None), Some(Persistence::Unsaid)),
+            ("Content-Length: 07\r\nConnection: keep-alive\r\n\r\n", Ok(Some(7)), Some(Persistence::KeepAlive)),
+            ("Content-Length: 7\r\nContent-Length: 7\r\n\r\n", Err(Odd), Some(Persistence::Unsaid)),
+            ("Content-Length: +7\r\nConnection: Close, keep-alive\r\n\r\n", Err(Odd), Some(Persistence::Close)),
+            ("Content-Length:\r\nConnection: x-a\r\n\r\n", Err(Odd), None),
+            ("Content-Length: 1,1\r\nConnection: upgrade\r\n\r\n", Err(Odd), Some(Persistence::Unsaid)),
+            ("Content-Length: 1234567890123456789\r\n\r\n", Err(Odd), Some(Persistence::Unsaid)),
         ] {
             assert_eq!(said(head), (length, persistence), "{head:?}");
         }

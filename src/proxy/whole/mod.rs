@@ -179,15 +179,12 @@ async fn receive(connection: &Connection, client: &mut Client, total: Option<usi
     let Connection { worker, tap, .. } = connection;
     let missing = total.map_or(1, |total| total - client.unread.len());
     let reading = client.receive(missing, &worker.buffers);
-    let read = match total {
-        None => reading.await,
-        Some(_) => {
-            let until = tap.began().unwrap_or_else(Instant::now) + ON_ITS_WAY;
-            match timeout_at(until.into(), reading).await {
-                Ok(read) => read,
-                Err(_) => return Received::TooLittle,
-            }
-        }
+    let read = if total.is_some() {
+        let until = tap.began().unwrap_or_else(Instant::now) + ON_ITS_WAY;
+        let Ok(read) = timeout_at(until.into(), reading).await else { return Received::TooLittle };
+        read
+    } else {
+        reading.await
     };
     match read {
         Ok(1..) => {
@@ -242,7 +239,7 @@ async fn answer(connection: &Rc<Connection>, request: Request<'_>) -> Outcome {
     let route = snapshot.route(position);
     let flags = if arrival.takes_flag(route) { request.named(&route.flag_header) } else { Vec::new() };
     let (trusted, is_signed) = (arrival.trusted, query.is_some_and(is_signed));
-    let mut exchange = arrival.exchange(position, flags, is_signed);
+    let mut exchange = Box::new(arrival.exchange(position, flags, is_signed));
     exchange.entry.record.bytes_in = request.body().len() as u64;
     let question = |exchange: &Exchange, identity, waits| {
         let id = &exchange.entry.record.id;

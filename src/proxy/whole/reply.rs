@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use memchr::memchr;
 
 use super::chunks::{self, Chunks};
-use super::lines::{Kind, Line, Persistence, Scan, controls, length, persistence, scan};
+use super::lines::{Kind, Line, Odd, Persistence, Scan, controls, length, persistence, scan};
 use super::request::{MESSAGE_MAX, is};
 use crate::proxy::reply::{is_event_stream, plain_text};
 
@@ -209,10 +209,6 @@ impl Head {
     }
 }
 
-/// There is something in it that only a more lenient reader takes, or that is not exchanged whole.
-#[derive(Debug)]
-struct Odd;
-
 /// The code, whether the version is 1.1, and where code and reason stand.
 fn status_line(line: &[u8]) -> Option<(StatusCode, bool, Range<usize>)> {
     const CODE: usize = b"HTTP/1.1 ".len();
@@ -225,11 +221,11 @@ fn status_line(line: &[u8]) -> Option<(StatusCode, bool, Range<usize>)> {
     let status = StatusCode::from_bytes(line.get(CODE..CODE + 3)?).ok()?;
     // The space behind the code belongs to it even where no reason follows.
     let is_clear = line.get(CODE + 3) == Some(&b' ') && controls(line) == 0;
-    is_clear.then(|| (status, is_latest, CODE..line.len()))
+    is_clear.then_some((status, is_latest, CODE..line.len()))
 }
 
 fn framing(status: StatusCode, wire: &[u8], lines: &[Line]) -> Result<Framing, Odd> {
-    let length = length(wire, lines).ok_or(Odd)?;
+    let length = length(wire, lines)?;
     let mut codings = lines.iter().filter(|line| line.kind == Kind::TransferEncoding);
     match (codings.next(), length) {
         _ if status.is_informational() || status == StatusCode::NOT_MODIFIED => Err(Odd),

@@ -215,7 +215,7 @@ fn body_length(bytes: &[u8], lines: &[Line]) -> Option<usize> {
     if lines.iter().any(is_odd) {
         return None;
     }
-    let length = usize::try_from(length(bytes, lines)??).ok()?;
+    let length = usize::try_from(length(bytes, lines).ok()??).ok()?;
     (1..=MESSAGE_MAX).contains(&length).then_some(length)
 }
 
