@@ -152,7 +152,12 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         "?a={b}",
         "#c",
     ]);
-    let start = (method, 0..41_u8, query, prop_oneof![15 => Just(" HTTP/1.1"), 1 => select(vec![" HTTP/1.0", "  HTTP/1.1", ""])]);
+    let start = (
+        method,
+        0..41_u8,
+        query,
+        prop_oneof![15 => Just(" HTTP/1.1"), 1 => select(vec![" HTTP/1.0", "  HTTP/1.1", ""])],
+    );
     let body = prop_oneof![
         4 => select(vec![text("hello"), text("转人工"), event("CLICK"), text("]]>"), text("{}"), "<xml>".to_owned(), "{}".to_owned()])
             .prop_map(String::into_bytes),
@@ -217,8 +222,12 @@ fn read_answers(mut bytes: &[u8], methods: &[String]) -> Vec<Answer> {
             continue;
         }
         let mut headers: Vec<_> = lines.map(|line| line.split_once(':').unwrap_or((line, ""))).collect();
-        let value = |name: &str| headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
-        let is_bodiless = start.contains(" 204") || start.contains(" 304") || methods.get(answers.len()).is_some_and(|method| method == "HEAD");
+        let value = |name: &str| {
+            headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        };
+        let is_bodiless = start.contains(" 204")
+            || start.contains(" 304")
+            || methods.get(answers.len()).is_some_and(|method| method == "HEAD");
         let (body, is_whole) = match (value("transfer-encoding"), value("content-length")) {
             _ if is_bodiless => (Vec::new(), true),
             (Some(_), _) => dechunked(&mut bytes),
@@ -248,7 +257,11 @@ fn dechunked(bytes: &mut &[u8]) -> (Vec<u8>, bool) {
         let size = usize::from_str_radix(str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
         *bytes = &bytes[end + 2..];
         if size == 0 {
-            let end = if bytes.starts_with(b"\r\n") { Some(2) } else { bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|end| end + 4) };
+            let end = if bytes.starts_with(b"\r\n") {
+                Some(2)
+            } else {
+                bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|end| end + 4)
+            };
             *bytes = &bytes[end.unwrap_or(bytes.len())..];
             return (body, end.is_some());
         }
@@ -265,7 +278,9 @@ fn dechunked(bytes: &mut &[u8]) -> (Vec<u8>, bool) {
 fn timeless(body: &[u8]) -> String {
     let text = body.escape_ascii().to_string();
     match text.split_once("<CreateTime>") {
-        Some((before, after)) => format!("{before}{}", after.trim_start_matches(|letter: char| letter.is_ascii_digit())),
+        Some((before, after)) => {
+            format!("{before}{}", after.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+        }
         None => text,
     }
 }
@@ -281,8 +296,7 @@ fn told(requests: &[Request]) -> Vec<(String, Vec<String>, String)> {
         let mut headers: Vec<_> = request.headers.iter().map(line).collect();
         headers.retain(|line| {
             let line = line.to_ascii_lowercase();
-            // To a bot that spoke HTTP/1.0 before, hyper says that it keeps the connection.
-            !["x-request-id: ", "x-flag: ", "x_flag: ", "connection: keep-alive"].iter().any(|name| line.starts_with(name))
+            !["x-request-id: ", "x-flag: ", "x_flag: "].iter().any(|name| line.starts_with(name))
         });
         for line in &mut headers {
             if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
@@ -364,7 +378,8 @@ fn nobody_can_tell_the_two_ways_apart() {
         let cases = std::env::var("KFGATE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
         let (mut whole, mut streamed) = (Side::new("X-Flag", trusted), Side::new("X_Flag", trusted));
         let sides = std::cell::RefCell::new((&mut whole, &mut streamed));
-        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
+        let mut runner =
+            TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
         let outcome = runner.run(&(conversation(), vec(any::<Index>(), 0..6)), |(bytes, cuts)| {
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);

@@ -290,7 +290,12 @@ fn requests() -> Vec<Vec<u8>> {
     let of_start = starts.iter().map(|start| format!("{start}\r\nHost: a\r\n\r\n{SMUGGLED}").into_bytes());
     let of_header = headers.iter().flat_map(|headers| {
         let get = format!("GET /first HTTP/1.1\r\n{headers}\r\n\r\n{SMUGGLED}");
-        [get.clone().into_bytes(), get.replacen("GET /first", "POST /first", 1).replacen("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nhi", 1).into_bytes()]
+        [
+            get.clone().into_bytes(),
+            get.replacen("GET /first", "POST /first", 1)
+                .replacen("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nhi", 1)
+                .into_bytes(),
+        ]
     });
     of_start.chain(of_header).collect()
 }
