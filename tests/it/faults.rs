@@ -93,6 +93,25 @@ fn is_cut_off(answer: &[u8], what: &str) {
     assert!(head.starts_with("HTTP/1.1 200 ") && !is_whole, "{what}: {answer}");
 }
 
+/// Interim answers do not prolong the time for the one that counts.
+#[test]
+fn a_storm_without_end_is_a_504() {
+    for (way, request) in requests() {
+        let bot = Bot::with(|talk| {
+            talk.request()?;
+            loop {
+                talk.send("HTTP/1.1 102 Processing\r\n\r\n")?;
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let gate = Setup::before(&bot).limits("upstream_timeout = \"150ms\"").start();
+        let answer = gate.ask(request);
+        assert_eq!(answer.status(), 504, "{way}: {answer:?}");
+        gate.record().is("error", "timeout");
+        bot.wait_for_ends(1);
+    }
+}
+
 /// A bot whose connection is reset, after so much of an answer.
 fn resetting(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

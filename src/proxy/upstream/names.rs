@@ -12,8 +12,8 @@ use tokio::time::timeout;
 /// How long an answer is taken without asking again.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The same, where the bot was not there.
-const IN_TROUBLE: Duration = Duration::from_secs(1);
+/// How old an answer counts as that led nowhere: it is asked for again a second later.
+const AGED: Duration = Duration::from_secs(4);
 
 /// How long an answer is waited for where an older one is known.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -42,7 +42,7 @@ impl Known {
         let stream = TcpStream::connect(&*addresses).await;
         if stream.is_err() {
             // The bot may have moved.
-            self.asked.set(Instant::now().checked_sub(FRESH - IN_TROUBLE));
+            self.asked.set(Instant::now().checked_sub(AGED));
         }
         stream
     }
