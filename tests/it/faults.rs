@@ -211,7 +211,7 @@ fn an_upload_in_chunks_is_whole_behind_an_answer_of_http_1_0() {
 fn a_bot_that_restarts_under_load_loses_and_doubles_nothing() {
     for (way, header) in [("whole", ""), ("streamed", "TE: trailers\r\n")] {
         let bot = Bot::with(|talk| {
-            for _ in 0..1 + talk.connection % 5 {
+            for _ in 0..=talk.connection % 5 {
                 let Some(request) = talk.request()? else { return Ok(()) };
                 talk.send(ok(request.target()))?;
             }

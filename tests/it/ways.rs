@@ -372,6 +372,7 @@ impl Side {
     }
 }
 
+/// With `KFGATE_CASES` so many conversations on either side of trust, else 150.
 #[test]
 fn nobody_can_tell_the_two_ways_apart() {
     for (trusted, cases) in [("", 150), ("\"127.0.0.0/8\"", 150)] {
