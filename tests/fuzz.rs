@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+#[path = "fuzz/gate.rs"]
+mod gate;
 #[path = "fuzz/oracle.rs"]
 mod oracle;
 
@@ -17,7 +19,7 @@ use kfgate::telemetry::Entropy;
 const ROUNDS: u64 = 5_000;
 
 /// What is put in whole: a flipped bit would not find it.
-const TOKENS: [&str; 24] = [
+const TOKENS: [&str; 36] = [
     "<xml>",
     "</xml>",
     "<MsgType>",
@@ -42,6 +44,18 @@ const TOKENS: [&str; 24] = [
     "\u{feff}",
     "\0",
     "=",
+    "\r\n",
+    "\n",
+    "\r",
+    "0\r\n\r\n",
+    "Content-Length: 3\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Host: b\r\n",
+    "Connection: ",
+    " HTTP/1.1\r\n",
+    "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    "\t",
+    ";",
 ];
 
 #[test]
@@ -52,6 +66,11 @@ fn no_envelope_is_believed_that_should_not_be() {
 #[test]
 fn no_document_is_read_in_two_ways() {
     fuzz("document", oracle::document);
+}
+
+#[test]
+fn no_request_reaches_the_bot_that_can_be_read_in_two_ways() {
+    fuzz("request", gate::request);
 }
 
 fn fuzz(target: &str, check: fn(&[u8])) {

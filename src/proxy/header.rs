@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -95,13 +96,12 @@ pub(super) struct Hop<'a> {
 
 /// Tells the bot about the client. What an untrusted client says of itself is replaced.
 pub(super) fn set_forwarded(headers: &mut HeaderMap, hop: Hop<'_>) {
-    let known = if hop.trusted { joined(headers, &FORWARDED_FOR) } else { None };
-    let chain = match (known, hop.peer) {
-        (Some(known), Some(peer)) => Some(format!("{known}, {peer}")),
-        (Some(known), None) => Some(known),
-        (None, peer) => peer.map(|peer| peer.to_string()),
-    };
-    set(headers, FORWARDED_FOR, chain.and_then(|chain| HeaderValue::from_maybe_shared(chain).ok()));
+    let peer = hop.peer.map(|peer| peer.to_string());
+    let known = headers.get_all(&FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let known = known.filter(|value| hop.trusted && !value.is_empty());
+    let chain: Vec<_> = known.chain(peer.as_deref().map(str::as_bytes)).collect();
+    let chain = Some(chain.join(&b", "[..])).filter(|chain| !chain.is_empty());
+    set(headers, FORWARDED_FOR, chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok()));
     if !hop.trusted || !headers.contains_key(FORWARDED_PROTO) {
         set(headers, FORWARDED_PROTO, Some(HeaderValue::from_static(hop.scheme)));
     }
@@ -115,12 +115,6 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
         Some(value) => headers.insert(name, value),
         None => headers.remove(name),
     };
-}
-
-/// All values of a list header as one. None without any.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    Some(values.join(", ")).filter(|joined| !joined.trim().is_empty())
 }
 
 /// The client behind the trusted proxies: the last address in X-Forwarded-For that is not one of them.

@@ -7,7 +7,7 @@ use crate::support::{Bot, Client, Gate, event, ok, post, shown, text};
 /// A request that must not get through, smuggled or not.
 const SECOND: &str = "GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn refused() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn refused() -> Vec<(&'static str, Vec<u8>)> {
     let with = |headers: &str| format!("POST /wx?secret HTTP/1.1\r\nHost: a\r\n{headers}\r\n").into_bytes();
     let target = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
     let host = |hosts: &str| format!("GET /wx?secret HTTP/1.1\r\n{hosts}\r\n").into_bytes();

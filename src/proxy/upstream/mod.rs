@@ -1,6 +1,7 @@
 //! Connections to the bots: opened on demand, kept for the next request, each used for one at a time.
 
 mod error;
+mod names;
 mod shelf;
 mod streamed;
 mod switch;
@@ -13,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
@@ -51,6 +52,8 @@ impl Upstreams {
 pub(super) struct Pool {
     upstream: Arc<Upstream>,
     connector: OnceCell<Option<Connector>>,
+    /// Where the upstream's name leads.
+    known: names::Known,
     /// Those that hyper speaks over.
     streamed: Shelf<streamed::Connection>,
     /// Those over which exchanges go as a whole.
@@ -65,6 +68,7 @@ impl Pool {
         Self {
             upstream,
             connector: OnceCell::new(),
+            known: names::Known::default(),
             streamed: Shelf::default(),
             whole: Shelf::default(),
             idle_for: Cell::default(),
@@ -75,7 +79,7 @@ impl Pool {
 
     async fn open(&self) -> Result<Stream, UpstreamError> {
         let stream = match &self.upstream.address {
-            Address::Tcp { host, port } => tcp(host, *port).await.map(Stream::Tcp),
+            Address::Tcp { host, port } => self.known.connect(host, *port).await.map(Stream::Tcp),
             Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
         };
         stream.map_err(UpstreamError::Connect)
@@ -113,13 +117,4 @@ impl Pool {
             tracing::warn!(route, upstream = self.upstream.url, "{what}");
         }
     }
-}
-
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = match host.parse::<std::net::IpAddr>() {
-        Ok(address) => TcpStream::connect((address, port)).await?,
-        Err(_) => TcpStream::connect((host, port)).await?,
-    };
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -120,7 +120,10 @@ impl Pool {
                 Err(Failed { error: UpstreamError::Switched, unsent: None, unheard: false })
             }
             Ok(Ok(response)) => {
-                let lease = Lease { connection: Some(connection), pool: Some(self.clone()) };
+                // To one that has spoken HTTP/1.0, hyper sends no chunks any more: a body of unknown length would
+                // be left out.
+                let pool = (response.version() == Version::HTTP_11).then(|| self.clone());
+                let lease = Lease { connection: Some(connection), pool };
                 Ok(response.map(|incoming| Leased { incoming, lease }))
             }
         }
@@ -202,7 +205,7 @@ pub(super) fn builder() -> http1::Builder {
 /// Begins HTTP on a connection.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Result<Connection, UpstreamError> {
     let heard = Rc::new(Cell::new(false));
-    let stream = Listening { stream, heard: heard.clone() };
+    let stream = Listening { stream, heard: heard.clone(), is_deaf: false };
     let (sender, connection) = builder().handshake(TokioIo::new(stream)).await.map_err(UpstreamError::Broken)?;
     spawn_local(async move {
         if let Err(error) = connection.await {
@@ -213,9 +216,26 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Res
 }
 
 /// A socket that notes when anything is heard from the other side.
+///
+/// A bot may answer before it has read all of the request, and close: then the rest can not be sent, but the answer
+/// is there all the same. So what the bot does not take any more goes nowhere, and reading tells how it ended.
 struct Listening<S> {
     stream: S,
     heard: Rc<Cell<bool>>,
+    /// The bot takes nothing any more.
+    is_deaf: bool,
+}
+
+impl<S> Listening<S> {
+    fn written(&mut self, length: usize, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match poll {
+            Poll::Ready(Err(_)) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(length))
+            }
+            other => other,
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
@@ -231,7 +251,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        if self.is_deaf {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.written(buf.len(), poll)
     }
 
     fn poll_write_vectored(
@@ -239,7 +263,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        if self.is_deaf {
+            return Poll::Ready(Ok(length));
+        }
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.written(length, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -247,7 +276,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Err(_)) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

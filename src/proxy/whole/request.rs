@@ -116,11 +116,16 @@ impl<'m> Request<'m> {
         out.reserve(self.message.len() + 256);
         let base_path = onward.route.upstream.base_path.as_bytes();
         push(out, [b"POST ", base_path, self.target.as_bytes(), b" HTTP/1.1\r\n"]);
+        let mut asked_for_identity = false;
         for line in &self.lines {
             match line.kind {
+                Kind::AcceptEncoding if asked_for_identity => {}
                 Kind::Connection | Kind::Hop | Kind::Upgrade | Kind::ForwardedFor | Kind::RequestId => {}
                 Kind::ForwardedProto | Kind::ForwardedHost if !onward.trusted => {}
-                Kind::AcceptEncoding if onward.identity => out.extend_from_slice(b"Accept-Encoding: identity\r\n"),
+                Kind::AcceptEncoding if onward.identity => {
+                    asked_for_identity = true;
+                    out.extend_from_slice(b"Accept-Encoding: identity\r\n");
+                }
                 Kind::Plain if !onward.trusted && is(line.name(self.message), &onward.route.flag_header) => {}
                 _ => out.extend_from_slice(line.whole(self.message)),
             }

@@ -4,7 +4,9 @@ pub(crate) mod bot;
 pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod process;
+pub(crate) mod recorder;
 pub(crate) mod sealing;
+pub(crate) mod strict;
 pub(crate) mod tls;
 pub(crate) mod wechat;
 pub(crate) mod wire;
@@ -12,6 +14,7 @@ pub(crate) mod wire;
 pub(crate) use bot::{Bot, Talk};
 pub(crate) use client::Client;
 pub(crate) use gate::{Gate, Setup};
+pub(crate) use recorder::Recorder;
 pub(crate) use wechat::{event, post, text};
 pub(crate) use wire::{Message, ok};
 

@@ -70,6 +70,10 @@ impl Process {
         assert!(status.success());
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has said on stderr.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
