@@ -40,7 +40,7 @@ pub use error::{Errors, Warning};
 pub use file::{load, parse};
 pub use zero::ZeroConfig;
 
-use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+use crate::policy::{CancelWords, HostPattern, OnFailure, Policy, RouteTable};
 use crate::wechat::Account;
 
 /// A checked configuration, and what looks odd in it.
@@ -133,6 +133,11 @@ pub struct Route {
     pub on_timeout: OnFailure,
     pub on_error: OnFailure,
     pub fallbacks_per_minute: u32,
+    /// WeChat's deliveries of one callback are one request to the bot.
+    pub dedupe: bool,
+    /// How long a transfer makes the user's later messages transfers too; zero: not at all.
+    pub sticky: Duration,
+    pub sticky_cancel: CancelWords,
     /// What is known of the account on WeChat's side.
     pub wechat: Option<Account>,
 }
