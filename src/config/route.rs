@@ -65,12 +65,16 @@ fn on_failure(as_proxy: &'static str) -> [(&'static str, OnFailure); 3] {
 }
 
 fn cancel_words(table: &Table<'_>) -> CancelWords {
-    let words = table.each("sticky_cancel", |text| keyword(text, false)).unwrap_or_default();
+    let words = table.each("sticky_cancel", cancel_word).unwrap_or_default();
     if !words.is_empty() && !table.has("sticky") {
         let fault = Fault::new("without `sticky` there is nothing to cancel");
         table.findings.warning(table.span_of("sticky_cancel"), fault.help("sticky = \"10m\""));
     }
     words.into_iter().collect()
+}
+
+fn cancel_word(text: &str) -> Result<&str, Fault> {
+    keyword(text, false).map_err(|_| Fault::new("can never match: there is nothing but white space in it"))
 }
 
 /// What happens when the bot is late.

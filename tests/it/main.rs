@@ -6,6 +6,7 @@
 mod bodies;
 mod cli;
 mod decisions;
+mod dedupe;
 mod events;
 mod fallbacks;
 mod forwarding;
@@ -15,8 +16,10 @@ mod lifecycle;
 mod properties;
 mod real_bots;
 mod request_log;
+mod retries;
 mod round_trips;
 mod routes;
 mod safe_mode;
+mod sticky;
 mod support;
 mod upstreams;
