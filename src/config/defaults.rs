@@ -11,7 +11,7 @@ use http::HeaderName;
 use super::{
     Config, Limits, Listen, LogConfig, LogFormat, LogTarget, OpenidStyle, Route, TransferMode, TrustedProxies, Upstream,
 };
-use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+use crate::policy::{CancelWords, HostPattern, OnFailure, Policy, RouteTable};
 
 impl Config {
     pub(super) fn new(routes: Vec<Route>) -> Self {
@@ -70,6 +70,9 @@ impl Route {
             on_error: OnFailure::AsProxy,
             fallbacks_per_minute: 60,
             upgrade: false,
+            dedupe: false,
+            sticky: Duration::ZERO,
+            sticky_cancel: CancelWords::default(),
             wechat: None,
         }
     }

@@ -42,7 +42,7 @@ pub use file::{load, parse};
 pub use identity::Identity;
 pub use zero::ZeroConfig;
 
-use crate::policy::{HostPattern, OnFailure, Policy, RouteTable};
+use crate::policy::{CancelWords, HostPattern, OnFailure, Policy, RouteTable};
 use crate::wechat::Account;
 
 /// A checked configuration, and what looks odd in it.
@@ -139,6 +139,11 @@ pub struct Route {
     pub fallbacks_per_minute: u32,
     /// Requests may go on in another protocol, such as WebSocket.
     pub upgrade: bool,
+    /// WeChat's deliveries of one callback are one request to the bot.
+    pub dedupe: bool,
+    /// How long a transfer makes the user's later messages transfers too; zero: not at all.
+    pub sticky: Duration,
+    pub sticky_cancel: CancelWords,
     /// What is known of the account on WeChat's side.
     pub wechat: Option<Account>,
 }

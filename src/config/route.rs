@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use super::fault::{Fault, did_you_mean};
+use super::keyword::keyword;
 use super::table::Table;
 use super::{Route, Tls, TransferMode, Upstream};
 use super::{place, rule, upstream, value, wechat};
-use crate::policy::{OnFailure, Policy, Types};
+use crate::policy::{CancelWords, OnFailure, Policy, Types};
 use crate::wechat::Kind;
 
 /// When WeChat gives up waiting for a reply.
@@ -31,6 +30,8 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
     let late = lateness(table);
     let on_error = table.choice("on_error", &on_failure("pass"));
     let fallbacks = table.count("fallbacks_per_minute", 0..=u32::MAX.into());
+    let sticky = table.parsed("sticky", value::duration);
+    let sticky_cancel = cancel_words(table);
     let wechat = wechat::account(table, base);
     let default = Route::new(name?, upstream?);
     Some(Route {
@@ -45,23 +46,33 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Route> {
         on_error: on_error.unwrap_or(default.on_error),
         fallbacks_per_minute: fallbacks.map_or(default.fallbacks_per_minute, |count| count as u32),
         upgrade: table.flag("upgrade").unwrap_or(default.upgrade),
+        dedupe: table.flag("dedupe").unwrap_or(default.dedupe),
+        sticky: sticky.unwrap_or(default.sticky),
+        sticky_cancel,
         wechat,
         ..default
     })
 }
 
 fn refuse_unbuilt(table: &Table<'_>) {
-    let is_false = |value: &DeValue<'_>| value.as_bool() == Some(false);
-    table.not_yet_but("dedupe", "false", is_false);
-    table.not_yet_but("sticky", "\"0s\"", |value| {
-        value.as_str().is_some_and(|text| value::duration(text).is_ok_and(|duration| duration.is_zero()))
-    });
-    table.not_yet_but("sticky_cancel", "[]", |value| value.as_array().is_some_and(|words| words.is_empty()));
     table.not_yet("desk");
 }
 
 fn on_failure(as_proxy: &'static str) -> [(&'static str, OnFailure); 3] {
     [(as_proxy, OnFailure::AsProxy), ("empty", OnFailure::Empty), ("transfer", OnFailure::Transfer)]
+}
+
+fn cancel_words(table: &Table<'_>) -> CancelWords {
+    let words = table.each("sticky_cancel", cancel_word).unwrap_or_default();
+    if !words.is_empty() && !table.has("sticky") {
+        let fault = Fault::new("without `sticky` there is nothing to cancel");
+        table.findings.warning(table.span_of("sticky_cancel"), fault.help("sticky = \"10m\""));
+    }
+    words.into_iter().collect()
+}
+
+fn cancel_word(text: &str) -> Result<&str, Fault> {
+    keyword(text, false).map_err(|_| Fault::new("can never match: there is nothing but white space in it"))
 }
 
 /// What happens when the bot is late.

@@ -11,7 +11,7 @@ use super::{
     Address, Config, Limits, Listen, LogConfig, LogFormat, LogTarget, OpenidStyle, Tls, TransferMode, load, parse,
 };
 
-use crate::policy::{Before, Flag, HostPattern, OnFailure, Types, before};
+use crate::policy::{Before, Flag, HostPattern, OnFailure, Remembered, Types, before};
 use crate::wechat::{Inbound, Kind, Verify, msg_signature, open};
 
 /// The fixtures of a folder, relative to where the tests run: errors name them so.
@@ -78,7 +78,7 @@ pub(super) fn short_circuit(config: &Config, route: usize, words: &str) -> Optio
          <MsgType>text</MsgType><Content>{words}</Content></xml>"
     );
     let Inbound::Message(message) = open(&text, None) else { panic!("a message") };
-    match before(&message, &config.routes[route].policy, Flag::Absent) {
+    match before(&message, &config.routes[route].policy, Flag::Absent, Remembered::default()) {
         Before::ShortCircuit(transfer) => Some(transfer.cause.to_string()),
         Before::Ask(_) => None,
     }
@@ -130,6 +130,9 @@ fn what_is_written_holds() {
     assert_eq!((shop.transfer, shop.flag_header.as_str()), (TransferMode::DryRun, "x-flag"));
     assert_eq!((shop.on_timeout, shop.on_error), (OnFailure::Empty, OnFailure::Transfer));
     assert_eq!(shop.deadline, Some(Duration::from_millis(4500)));
+    assert_eq!((shop.dedupe, shop.sticky), (true, Duration::from_mins(10)));
+    assert!(!shop.sticky_cancel.is_empty() && vip.sticky_cancel.is_empty());
+    assert_eq!((vip.dedupe, vip.sticky), (false, Duration::ZERO));
     assert_eq!(vip.upstream.address, Address::Unix("/run/bot.sock".into()));
     assert!(vip.policy.types.contains(Kind::File) && !vip.policy.types.contains(Kind::Voice));
     assert_eq!(config.table.find("wx.example.com", "/wechat/x"), Some(0));

@@ -14,6 +14,8 @@ pub enum Action {
     Transfer(Transfer),
     /// The bot answered an event with a transfer; WeChat gets `success`.
     Suppress,
+    /// The bot's answer to an earlier delivery goes out once more.
+    Replay(Cause),
     /// The bot failed; WeChat gets `success`.
     Empty(Cause),
     /// The request is refused (400, 403, 405).
@@ -29,6 +31,7 @@ impl Action {
             Self::Forward(_) => "forward",
             Self::Transfer(_) => "transfer",
             Self::Suppress => "suppress",
+            Self::Replay(_) => "replay",
             Self::Empty(_) => "empty",
             Self::Reject(_) => "reject",
             Self::Error(_) => "error",
@@ -37,10 +40,20 @@ impl Action {
 
     pub fn cause(&self) -> &Cause {
         match self {
-            Self::Forward(cause) | Self::Empty(cause) | Self::Reject(cause) | Self::Error(cause) => cause,
+            Self::Forward(cause)
+            | Self::Replay(cause)
+            | Self::Empty(cause)
+            | Self::Reject(cause)
+            | Self::Error(cause) => cause,
             Self::Transfer(transfer) => &transfer.cause,
             Self::Suppress => &Cause::Event,
         }
+    }
+
+    /// The same for an answer that the bot gave to an earlier delivery.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        if let Self::Forward(cause) = self { Self::Replay(cause) } else { self }
     }
 }
 
@@ -80,6 +93,10 @@ pub enum Cause {
     Flag,
     RequestFlag,
     Rule(Arc<str>),
+    /// The user was handed over a while ago, and stays so.
+    Sticky,
+    /// WeChat's retry of a message that was transferred.
+    Retry,
     Timeout,
     UpstreamError,
     Off,
@@ -118,6 +135,8 @@ impl fmt::Display for Cause {
             Self::Flag => "flag",
             Self::RequestFlag => "request-flag",
             Self::Rule(name) => return write!(f, "rule:{name}"),
+            Self::Sticky => "sticky",
+            Self::Retry => "retry",
             Self::Timeout => "timeout",
             Self::UpstreamError => "upstream-error",
             Self::Off => "off",

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::action::{Action, Cause, Transfer, Via};
 use super::flag::Flag;
+use super::remembered::Remembered;
 use super::rule::{Match, RuleSet, Types, Verdict};
 use crate::wechat::{BotReply, Event, Kind, UserMessage};
 
@@ -82,39 +83,48 @@ enum Course<'p> {
     },
 }
 
-/// Decides on a message before the bot is asked. `request_flag` is [`Flag::Absent`] where none counts.
+/// Decides on a message before the bot is asked. `request_flag` is [`Flag::Absent`] where none counts;
+/// `remembered` is what earlier transfers left.
 ///
 /// It can be asked about a user's message:
 ///
 /// ```
-/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::policy::{Flag, Policy, Remembered, before};
 /// use kfgate::wechat::{Inbound, open};
 /// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>text</MsgType></xml>";
 /// let Inbound::Message(message) = open(body, None) else { panic!("a message") };
-/// before(&message, &Policy::default(), Flag::Ask(None));
+/// before(&message, &Policy::default(), Flag::Ask(None), Remembered::default());
 /// ```
 ///
 /// and about nothing else:
 ///
 /// ```compile_fail,E0308
-/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::policy::{Flag, Policy, Remembered, before};
 /// use kfgate::wechat::{Inbound, open};
 /// let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><MsgType>event</MsgType></xml>";
 /// let Inbound::Event(event) = open(body, None) else { panic!("an event") };
-/// before(&event, &Policy::default(), Flag::Ask(None));
+/// before(&event, &Policy::default(), Flag::Ask(None), Remembered::default());
 /// ```
 ///
 /// ```compile_fail,E0308
-/// use kfgate::policy::{Flag, Policy, before};
+/// use kfgate::policy::{Flag, Policy, Remembered, before};
 /// use kfgate::wechat::open;
 /// let inbound = open("<xml><MsgType>event</MsgType></xml>", None);
-/// before(&inbound, &Policy::default(), Flag::Ask(None));
+/// before(&inbound, &Policy::default(), Flag::Ask(None), Remembered::default());
 /// ```
-pub fn before<'p>(message: &UserMessage<'_>, policy: &'p Policy, request_flag: Flag<'_>) -> Before<'p> {
+pub fn before<'p>(
+    message: &UserMessage<'_>,
+    policy: &'p Policy,
+    request_flag: Flag<'_>,
+    remembered: Remembered,
+) -> Before<'p> {
     let ask = |course| Before::Ask(Pending { policy, course });
     let vetoed = request_flag == Flag::Veto;
     if !policy.types.contains(message.kind()) {
         return ask(Course::Settled { cause: Cause::Type, vetoed });
+    }
+    if let Some(handover) = remembered.retry {
+        return Before::ShortCircuit(handover.again(Via::ShortCircuit, Cause::Retry));
     }
     match request_flag {
         Flag::Veto => return ask(Course::Settled { cause: Cause::Veto, vetoed }),
@@ -122,6 +132,9 @@ pub fn before<'p>(message: &UserMessage<'_>, policy: &'p Policy, request_flag: F
             return Before::ShortCircuit(policy.by_flag(account, Via::ShortCircuit, Cause::RequestFlag));
         }
         Flag::Absent | Flag::Invalid => {}
+    }
+    if let Some(handover) = remembered.sticky {
+        return Before::ShortCircuit(handover.again(Via::ShortCircuit, Cause::Sticky));
     }
     match policy.rules.before(message) {
         Verdict::ShortCircuit(rule) => Before::ShortCircuit(policy.by_rule(rule, Via::ShortCircuit)),

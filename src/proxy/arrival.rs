@@ -114,7 +114,7 @@ impl Arrival {
         let worker = self.connection.worker.clone();
         let pool = worker.upstreams.pool(&route.upstream);
         let Self { snapshot, entry, .. } = self;
-        Exchange { worker, pool, snapshot, position, request_flags, is_for_wechat, entry }
+        Exchange { worker, pool, snapshot, position, request_flags, is_for_wechat, flight: None, entry }
     }
 
     /// Whether the flag counts on this request.

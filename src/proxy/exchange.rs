@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::timeout_at;
 
+use super::asking::{Asked, InTime, Said, Whole, acting_deadline, ask, keeps_heads};
 use super::clock::Clock;
 use super::entry::Entry;
 use super::error::{Error, Own};
@@ -19,8 +20,8 @@ use super::transport::{Answer, Transport, Unanswered};
 use super::upstream::{Pool, UpstreamError};
 use super::worker::Worker;
 use crate::config::{Route, TransferMode};
-use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, before};
-use crate::state::Snapshot;
+use crate::policy::{Action, Before, Case, Cause, Failure, Flag, OnFailure, Transfer, Via, before};
+use crate::state::{Flight, Memory, Snapshot};
 use crate::telemetry::Entropy;
 use crate::wechat::{BotReply, Fault, Format, Inbound, SUCCESS, TransferReply, UserMessage, receive};
 
@@ -35,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) request_flags: Vec<HeaderValue>,
     /// The client may be WeChat, which does not understand chunked replies.
     pub(super) is_for_wechat: bool,
+    /// The answer is shared with other deliveries of the same callback.
+    pub(super) flight: Option<Flight>,
     pub(super) entry: Box<Entry>,
 }
 
@@ -63,7 +66,10 @@ impl Exchange {
         }
         match &inbound {
             Inbound::Message(message) => self.message::<T>(message, request).await,
-            Inbound::Event(event) => self.consult::<T>(Case::Event(event), request).await,
+            Inbound::Event(event) => {
+                self.memory().see(route, event);
+                self.consult::<T>(Case::Event(event), request).await
+            }
             Inbound::Other(other) => {
                 let request = request(&self, Identity::AsIs);
                 self.pass::<T>(request, Action::Forward(other.why.into())).await
@@ -108,7 +114,9 @@ impl Exchange {
     ) -> T::Response {
         let snapshot = self.snapshot.clone();
         let flags = std::mem::take(&mut self.request_flags);
-        match before(message, &snapshot.route(self.position).policy, read_flag(&flags)) {
+        let route = snapshot.route(self.position);
+        let remembered = self.memory().recall(route, message, self.entry.began);
+        match before(message, &route.policy, read_flag(&flags), remembered) {
             Before::Ask(pending) => self.consult::<T>(Case::Message(message, pending), request).await,
             Before::ShortCircuit(transfer) if self.is_dry_run() => {
                 let request = request(&self, Identity::AsIs);
@@ -141,6 +149,9 @@ impl Exchange {
         request: impl FnOnce(&Self, Identity) -> T::Request,
     ) -> T::Response {
         let may_be_read = case.may_need_reply() && !self.is_dry_run();
+        if !self.is_dry_run() {
+            self.flight = self.memory().flight(self.route(), &case);
+        }
         let request = request(&self, if may_be_read { Identity::Wanted } else { Identity::AsIs });
         let heard = keeps_heads(self.route()).then(Rc::<OnceCell<Said>>::default);
         let said = || heard.as_ref().and_then(|said| said.get());
@@ -189,6 +200,9 @@ impl Exchange {
         let status = answer.status();
         let flags = answer.named(&route.flag_header);
         let flag = read_flag(&flags);
+        if let Some(again) = self.again(case) {
+            return self.conclude::<T>(case, again, answer).await;
+        }
         if status.is_server_error()
             && let Some(action) = case.failed(Failure::Error, route.on_error, flag, || self.spend_fallback())
         {
@@ -232,6 +246,7 @@ impl Exchange {
     }
 
     fn hand_over<T: Transport>(self, message: &UserMessage<'_>, transfer: Transfer) -> T::Response {
+        self.memory().keep(self.route(), message, &transfer, Instant::now());
         let reply = TransferReply::answering(message).to_account(transfer.account.as_deref());
         let body = reply.render(Clock::unix_time().as_secs(), Entropy::unguessable);
         let content_type = reply.content_type();
@@ -247,6 +262,9 @@ impl Exchange {
 
     /// What is done when the bot failed, after what it had said. None: what a proxy does.
     fn instead(&self, case: &Case<'_>, how: Failure, setting: OnFailure, said: Option<&Said>) -> Option<Action> {
+        if let Some(again) = self.again(case) {
+            return Some(again);
+        }
         let flag = said.map_or(Flag::Absent, |said| read_flag(&said.flags));
         // One that had asked for the transfer before it broke off has said what it wants.
         if let (Flag::Ask(_), Some(said)) = (flag, said)
@@ -255,6 +273,13 @@ impl Exchange {
             return Some(action);
         }
         case.failed(how, setting, flag, || self.spend_fallback())
+    }
+
+    /// The transfer that another delivery of the message has led to, while this one was under way.
+    fn again(&self, case: &Case<'_>) -> Option<Action> {
+        let Case::Message(message, _) = case else { return None };
+        let handover = self.memory().transfer_of(self.route(), message, self.entry.began)?;
+        Some(Action::Transfer(handover.again(Via::Rewrite, Cause::Retry)))
     }
 
     fn bot_failed<T: Transport>(self, case: &Case<'_>, error: UpstreamError, said: Option<&Said>) -> T::Response {
@@ -291,12 +316,15 @@ impl Exchange {
         {
             return self.fail::<T>(error, None);
         }
-        self.entry.record.action = action;
+        self.entry.record.action = if answer.is_replay() { action.replayed() } else { action };
         self.entry.record.status = Some(answer.status().as_u16());
         T::relay(answer, &snapshot.route(self.position).flag_header, self.entry)
     }
 
     fn note<T: Transport>(&mut self, asked: &Asked<T>, said: Option<&Said>) {
+        if asked.answer.as_ref().is_ok_and(Answer::is_replay) {
+            return;
+        }
         let status = asked.answer.as_ref().ok().map(Answer::status).or(said.map(|said| said.status));
         self.entry.record.upstream = Some(asked.took);
         self.entry.record.upstream_status = status.map(|status| status.as_u16());
@@ -309,6 +337,10 @@ impl Exchange {
 
     pub(super) fn route(&self) -> &Route {
         self.snapshot.route(self.position)
+    }
+
+    fn memory(&self) -> &Memory {
+        self.worker.live.memory()
     }
 
     fn is_dry_run(&self) -> bool {
@@ -334,64 +366,6 @@ pub(super) struct Told<'m> {
 pub(super) enum Identity {
     Wanted,
     AsIs,
-}
-
-/// What came of asking the bot.
-struct Asked<T: Transport> {
-    answer: Result<T::Answer, Unanswered<T::Unfit>>,
-    took: Duration,
-}
-
-/// What the head of an answer said, kept in case the body never comes.
-struct Said {
-    status: StatusCode,
-    flags: Vec<HeaderValue>,
-}
-
-/// Asks for a short reply to be read to its end, so that one that breaks off counts as a failure.
-struct Whole {
-    flag_header: HeaderName,
-    /// Where its head is kept.
-    said: Rc<OnceCell<Said>>,
-}
-
-/// What came of asking the bot under a deadline.
-enum InTime<T: Transport> {
-    Asked(Asked<T>),
-    /// The deadline passed, and this is what happens.
-    Late(Action),
-    /// The deadline passed, and this would have happened; the bot's answer came later.
-    LateInDryRun(Asked<T>, Action),
-}
-
-/// Sends a request to the bot, and waits for the head of its answer, or for all of it.
-async fn ask<T: Transport>(
-    pool: Rc<Pool>,
-    snapshot: Arc<Snapshot>,
-    request: T::Request,
-    whole: Option<Whole>,
-) -> Asked<T> {
-    let limits = &snapshot.config.limits;
-    let began = T::asked_at(&request);
-    let mut answer = T::ask(&pool, request, limits).await;
-    if let (Ok(head), Some(whole)) = (&mut answer, whole) {
-        let flags = head.named(&whole.flag_header);
-        whole.said.get_or_init(|| Said { status: head.status(), flags });
-        if let Err(error) = head.read(limits.callback_body, limits.upstream_timeout).await {
-            answer = Err(error.into());
-        }
-    }
-    Asked { answer, took: began.elapsed() }
-}
-
-/// The deadline, where something happens at it.
-fn acting_deadline(route: &Route) -> Option<Duration> {
-    route.deadline.filter(|_| route.on_timeout != OnFailure::AsProxy)
-}
-
-/// Whether what the head of a reply said counts although the body may never come.
-fn keeps_heads(route: &Route) -> bool {
-    acting_deadline(route).is_some() || route.on_error != OnFailure::AsProxy
 }
 
 /// A body as text; what is no UTF-8 in it is replaced. Nearly none has any, and to make sure of that, many bytes

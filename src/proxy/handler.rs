@@ -168,7 +168,7 @@ async fn callback(
             headers::ask_for_identity(&mut parts.headers);
         }
         let body = RequestBody::whole(sent).with_trailers(trailers, &exchange.route().flag_header);
-        ToBot { request: Box::new(Request::from_parts(parts, body)), resumed }
+        ToBot { request: Box::new(Request::from_parts(parts, body)), resumed, flight: exchange.flight.clone() }
     };
     exchange.callback::<Streamed>(Told { body: &body, declared, query }, request).await
 }

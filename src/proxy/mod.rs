@@ -4,6 +4,7 @@
 //! ([`server`]); a request goes top to bottom through [`handler`].
 
 mod arrival;
+mod asking;
 mod body;
 mod buffers;
 mod client;

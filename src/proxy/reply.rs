@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
@@ -11,23 +11,71 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
 use tokio::time::timeout;
 
 use super::body::{Leased, ReplyBody};
 use super::transport::Answer;
 use super::upstream::UpstreamError;
+use crate::state::{Kept, Lead};
 
 /// A bot's answer, as far as it has been read.
 #[derive(Debug)]
 pub(super) struct Streaming {
     pub(super) parts: Parts,
     pub(super) body: ReplyBody,
+    origin: Origin,
+}
+
+/// Whom an answer is from, and for.
+#[derive(Debug)]
+enum Origin {
+    /// The bot gave it to this request.
+    Bot,
+    /// The bot gave it to this request, and others wait for it.
+    Shared(Lead),
+    /// The bot gave it to an earlier one.
+    Replay,
 }
 
 impl Streaming {
-    pub(super) fn unread(response: http::Response<Leased>) -> Box<Self> {
+    /// `lead`: it is for other deliveries too, once it is read.
+    pub(super) fn unread(response: http::Response<Leased>, lead: Option<Lead>) -> Box<Self> {
         let (parts, leased) = response.into_parts();
-        Box::new(Self { parts, body: ReplyBody { rest: Some(leased), ..ReplyBody::default() } })
+        let body = ReplyBody { rest: Some(leased), ..ReplyBody::default() };
+        Box::new(Self { parts, body, origin: lead.map_or(Origin::Bot, Origin::Shared) })
+    }
+
+    pub(super) fn replayed(kept: &Kept) -> Box<Self> {
+        let Kept { parts, body, trailers } = kept.clone();
+        let first = Some(body).filter(|body| !body.is_empty());
+        Box::new(Self { parts, body: ReplyBody { first, trailers, rest: None }, origin: Origin::Replay })
+    }
+
+    /// Leaves the answer to those who wait for it, unless it is a failure or has not been read whole.
+    fn share(&mut self) {
+        if !matches!(self.origin, Origin::Shared(_)) {
+            return;
+        }
+        if let Origin::Shared(lead) = std::mem::replace(&mut self.origin, Origin::Bot)
+            && self.body.rest.is_none()
+            && !self.parts.status.is_server_error()
+        {
+            lead.answered(self.copy(), Instant::now());
+        }
+    }
+
+    /// A copy with memory of its own: what hyper reads is cut out of larger pieces.
+    fn copy(&self) -> Kept {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = self.parts.status;
+        parts.headers = copied(&self.parts.headers);
+        let reason = self.parts.extensions.get::<ReasonPhrase>();
+        if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.as_bytes())) {
+            parts.extensions.insert(reason);
+        }
+        let body = self.body.first.as_deref().map(Bytes::copy_from_slice).unwrap_or_default();
+        Kept { parts, body, trailers: self.body.trailers.as_ref().map(copied) }
     }
 
     fn is_undelimited(&self) -> bool {
@@ -51,7 +99,9 @@ impl Answer for Box<Streaming> {
             return Ok(());
         }
         let read = timeout(patience, self.body.read(limit)).await;
-        read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Broken)
+        read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Broken)?;
+        self.share();
+        Ok(())
     }
 
     fn text(&self, limit: usize) -> Option<Cow<'_, str>> {
@@ -62,9 +112,23 @@ impl Answer for Box<Streaming> {
         plain_text(coding, self.body.first.as_deref().unwrap_or_default(), limit)
     }
 
+    fn is_replay(&self) -> bool {
+        matches!(self.origin, Origin::Replay)
+    }
+
     fn ends_with_connection(&self) -> bool {
         self.is_undelimited() && !is_event_stream(self.parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
     }
+}
+
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let mut copy = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            copy.append(name.clone(), value);
+        }
+    }
+    copy
 }
 
 /// Whether a reply is a stream of events, which nobody should wait for the end of.
@@ -136,7 +200,11 @@ mod tests {
 
     fn answer(coding: &'static str, body: Vec<u8>) -> Box<Streaming> {
         let (parts, ()) = http::Response::builder().header(CONTENT_ENCODING, coding).body(()).unwrap().into_parts();
-        Box::new(Streaming { parts, body: ReplyBody { first: Some(body.into()), ..ReplyBody::default() } })
+        Box::new(Streaming {
+            parts,
+            body: ReplyBody { first: Some(body.into()), ..ReplyBody::default() },
+            origin: Origin::Bot,
+        })
     }
 
     #[test]

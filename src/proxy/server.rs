@@ -275,6 +275,7 @@ impl Serving {
         loop {
             sleep(Duration::from_millis(250)).await;
             let (now, snapshot) = (Instant::now(), self.worker.live.snapshot());
+            self.worker.live.memory().sweep(now);
             for tap in self.connections.borrow().iter().filter(|tap| tap.is_overdue(now, &snapshot.config.limits)) {
                 tap.give(Order::Close);
             }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
@@ -21,6 +22,7 @@ use super::upstream::{Pool, Resumed, ToBot};
 use super::worker::Worker;
 use crate::config::Limits;
 use crate::policy::Cause;
+use crate::state::{Flight, Joined, Kept, Lead};
 
 /// The way of hyper.
 pub(super) struct Streamed;
@@ -31,8 +33,20 @@ impl Transport for Streamed {
     type Unfit = Infallible;
     type Response = Response<Outgoing>;
 
-    async fn ask(pool: &Rc<Pool>, to_bot: ToBot, limits: &Limits) -> Result<Box<Streaming>, Unanswered<Infallible>> {
-        Ok(Streaming::unread(pool.send(to_bot, limits).await?))
+    async fn ask(
+        pool: &Rc<Pool>,
+        mut to_bot: ToBot,
+        limits: &Limits,
+    ) -> Result<Box<Streaming>, Unanswered<Infallible>> {
+        // The bot has been asked already where it begun to answer.
+        let lead = match to_bot.flight.take().filter(|_| to_bot.resumed.is_none()) {
+            None => None,
+            Some(flight) => match board(&flight).await {
+                Boarded::Lead(lead) => Some(lead),
+                Boarded::Replay(kept) => return Ok(Streaming::replayed(&kept)),
+            },
+        };
+        Ok(Streaming::unread(pool.send(to_bot, limits).await?, lead))
     }
 
     fn asked_at(to_bot: &ToBot) -> Instant {
@@ -40,7 +54,7 @@ impl Transport for Streamed {
     }
 
     fn relay(answer: Box<Streaming>, flag: &HeaderName, entry: Box<Entry>) -> Response<Outgoing> {
-        let Streaming { mut parts, body } = *answer;
+        let Streaming { mut parts, body, .. } = *answer;
         headers::strip_hop_by_hop(&mut parts.headers);
         parts.headers.remove(flag);
         parts.version = Version::HTTP_11;
@@ -67,6 +81,23 @@ impl Transport for Streamed {
     }
 }
 
+/// How a delivery comes by the bot's answer.
+enum Boarded {
+    Lead(Lead),
+    Replay(Arc<Kept>),
+}
+
+/// Waits for as long as another delivery of the same callback asks the bot.
+async fn board(flight: &Flight) -> Boarded {
+    loop {
+        match flight.join(Instant::now()) {
+            Joined::Lead(lead) => return Boarded::Lead(lead),
+            Joined::Replay(kept) => return Boarded::Replay(kept),
+            Joined::Wait(wait) => wait.over().await,
+        }
+    }
+}
+
 impl Exchange {
     /// Forwards what can be no callback: nothing is kept, nothing is decided.
     pub(super) async fn stream(
@@ -85,6 +116,6 @@ impl Exchange {
         }
         let is_refused = self.refuses(&parts.method, body.size_hint().exact() != Some(0), parts.uri.query());
         let request = Box::new(Request::from_parts(parts, body));
-        self.forward::<Streamed>(ToBot { request, resumed }, cause, is_refused).await
+        self.forward::<Streamed>(ToBot { request, resumed, flight: None }, cause, is_refused).await
     }
 }

@@ -68,6 +68,9 @@ pub(super) trait Answer {
     /// be undone within `limit` bytes.
     fn text(&self, limit: usize) -> Option<Cow<'_, str>>;
 
+    /// Whether the bot gave it to an earlier delivery of the same callback.
+    fn is_replay(&self) -> bool;
+
     /// Whether only the end of the connection tells where the body ends, and somebody may wait for it.
     fn ends_with_connection(&self) -> bool;
 }

@@ -4,21 +4,28 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use super::budget::Budget;
+use super::memory::Memory;
 use crate::config::{Config, Route};
 
 /// What is in force now. Shared by all workers; each request takes one [`Snapshot`] and keeps to it.
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Snapshot>,
+    memory: Memory,
 }
 
 impl Live {
     pub fn new(config: Config) -> Self {
-        Self { current: ArcSwap::from_pointee(Snapshot::new(config)) }
+        Self { current: ArcSwap::from_pointee(Snapshot::new(config)), memory: Memory::default() }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// Of all routes, by their names: it outlives a configuration.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 }
 

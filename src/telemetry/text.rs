@@ -66,7 +66,7 @@ impl Colour {
             Action::Transfer(_) => Self::Green,
             Action::Suppress | Action::Empty(_) => Self::Yellow,
             Action::Reject(_) | Action::Error(_) => Self::Red,
-            Action::Forward(_) => Self::Plain,
+            Action::Forward(_) | Action::Replay(_) => Self::Plain,
         }
     }
 

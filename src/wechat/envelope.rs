@@ -190,7 +190,7 @@ impl Opened<'_> {
     fn inbound(&self, query: Option<&str>) -> Inbound<'_> {
         match elements(&self.plaintext) {
             Ok((inner, format)) if agree(&self.outer, &inner) => {
-                classify(inner, format, Query::new(query), Some(&self.seal))
+                classify(inner, format, &self.plaintext, Query::new(query), Some(&self.seal))
             }
             Ok(_) => other(Why::Malformed),
             Err(why) => other(why),

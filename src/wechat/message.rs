@@ -34,7 +34,7 @@ pub enum Inbound<'a> {
 /// use kfgate::wechat::{Format, Kind, UserMessage};
 /// let message = UserMessage {
 ///     kind: Kind::Text, format: Format::Xml, to: "gh_1".into(), from: "o1".into(),
-///     create_time: None, msg_id: None, words: None, seal: None, is_encrypted: false,
+///     create_time: None, msg_id: None, words: None, source: "", seal: None, is_encrypted: false,
 /// };
 /// ```
 ///
@@ -62,6 +62,7 @@ pub struct UserMessage<'a> {
     create_time: Option<Cow<'a, str>>,
     msg_id: Option<Cow<'a, str>>,
     words: Option<Cow<'a, str>>,
+    source: &'a str,
     /// What its reply must be closed with, if it came sealed.
     seal: Option<&'a Seal<'a>>,
     is_encrypted: bool,
@@ -101,6 +102,11 @@ impl UserMessage<'_> {
     /// other kinds, and where they can not be read with certainty.
     pub fn words(&self) -> Option<&str> {
         self.words.as_deref()
+    }
+
+    /// All of it as it came, opened if it was sealed.
+    pub fn source(&self) -> &str {
+        self.source
     }
 
     /// Whether it came encrypted: with the rest of it in plain, where nothing was opened.
@@ -282,7 +288,7 @@ pub fn open_as<'a>(declared: Option<Format>, text: &'a str, query: Option<&str>)
 /// `encrypt_type` must agree with the body. In compatible mode the plain elements decide.
 pub fn open<'a>(text: &'a str, query: Option<&str>) -> Inbound<'a> {
     match elements(text) {
-        Ok((fields, format)) => classify(fields, format, Query::new(query), None),
+        Ok((fields, format)) => classify(fields, format, text, Query::new(query), None),
         Err(why) => Inbound::Other(Other { why, msg_type: None }),
     }
 }
@@ -304,10 +310,11 @@ pub(super) fn elements(text: &str) -> Result<(Fields<'_>, Format), Why> {
 
 /// The allow-list. Whatever is not certainly a user's message leaves as an event or as [`Other`].
 ///
-/// `seal`: the fields were sealed with it.
+/// `source` is what the fields were read from; `seal`: they were sealed with it.
 pub(super) fn classify<'a>(
     mut fields: Fields<'a>,
     format: Format,
+    source: &'a str,
     query: Query<'_>,
     seal: Option<&'a Seal<'a>>,
 ) -> Inbound<'a> {
@@ -333,7 +340,7 @@ pub(super) fn classify<'a>(
     if !fields[Name::Event].is_absent() {
         return other(Why::MsgType, Some(msg_type));
     }
-    match user_message(fields, kind, format, seal) {
+    match user_message(fields, kind, format, source, seal) {
         Some(message) if query.allows_sender(&message.from) => Inbound::Message(message),
         Some(_) => other(Why::OpenidMismatch, Some(msg_type)),
         None => other(Why::Malformed, Some(msg_type)),
@@ -366,6 +373,7 @@ fn user_message<'a>(
     mut fields: Fields<'a>,
     kind: Kind,
     format: Format,
+    source: &'a str,
     seal: Option<&'a Seal<'a>>,
 ) -> Option<UserMessage<'a>> {
     let words = match kind {
@@ -384,6 +392,7 @@ fn user_message<'a>(
         create_time: fields.take(Name::CreateTime).into_value(),
         msg_id: fields.take(Name::MsgId).into_value(),
         words: words.into_raw().filter(|_| !fields.foreign_encoding),
+        source,
         seal,
         is_encrypted: seal.is_some() || !fields[Name::Encrypt].is_absent(),
     })

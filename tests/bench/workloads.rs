@@ -9,7 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{Method, StatusCode, Uri};
 use kfgate::config::{LogConfig, LogFormat, LogTarget, OpenidStyle};
 use kfgate::policy::{
-    Action, Before, Case, Cause, Conditions, Flag, Policy, Rule, RuleMode, RuleSet, Transfer, Types, Via, before,
+    Action, Before, Case, Cause, Conditions, Flag, Policy, Remembered, Rule, RuleMode, RuleSet, Transfer, Types, Via,
+    before,
 };
 use kfgate::telemetry::{Client, Record, RequestId, RequestLog, RequestPath};
 use kfgate::wechat::{
@@ -70,7 +71,7 @@ fn search(policy: &Policy, messages: &[UserMessage<'_>]) {
 }
 
 fn decide(policy: &Policy, message: &UserMessage<'_>, status: StatusCode) {
-    match before(black_box(message), black_box(policy), Flag::Absent) {
+    match before(black_box(message), black_box(policy), Flag::Absent, Remembered::default()) {
         Before::ShortCircuit(transfer) => drop(black_box(transfer)),
         Before::Ask(pending) => {
             let case = Case::Message(message, pending);

@@ -141,18 +141,18 @@ fn pipelined_requests_are_answered_in_order() {
     let bot = Bot::answering(|request| ok(format!("{} {}", request.target(), request.body_text())));
     let gate = Gate::before(&bot);
     let mut client = gate.connect();
-    let mut all = Vec::new();
+    let (mut all, callback) = (Vec::new(), text("hello"));
     for number in 0..20 {
         let body = "x".repeat(number);
         all.extend_from_slice(
             format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {number}\r\n\r\n{body}").as_bytes(),
         );
-        all.extend_from_slice(&post(text("hello")));
+        all.extend_from_slice(&post(&callback));
     }
     client.send(all);
     for number in 0..20 {
         client.reply().is(200, &format!("/{number} {}", "x".repeat(number)));
-        assert!(client.reply().body_text().ends_with(&text("hello")));
+        assert!(client.reply().body_text().ends_with(&callback));
     }
     gate.records(40);
 }
@@ -483,8 +483,9 @@ fn a_route_that_is_off_changes_nothing_either() {
         .route("transfer = \"off\"\non_error = \"transfer\"")
         .rule("name = \"all\"\non = \"message\"\ntypes = [\"text\"]")
         .start();
-    let answer = gate.ask(post(text("hello")));
-    answer.is(200, &text("hello"));
+    let body = text("hello");
+    let answer = gate.ask(post(&body));
+    answer.is(200, &body);
     assert_eq!((answer.header("x-kf-transfer"), answer.header("x-other")), (None, Some("1")));
     gate.record().is("forward", "off");
 }

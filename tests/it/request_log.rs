@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::wechat::{USER, bot_reply, json_text, message, post_to, says};
+use crate::support::wechat::{USER, bot_reply, json_text, message, post_to, says, text_of};
 use crate::support::{Bot, Gate, Setup, event, eventually, ok, post, text};
 
 const FIELDS: [&str; 22] = [
@@ -38,13 +38,14 @@ const FIELDS: [&str; 22] = [
 fn every_field_is_there_and_true() {
     let bot = Bot::slow(Duration::from_millis(30), bot_reply("X-Kf-Transfer: test1@test\r\n", &says("hm")));
     let gate = Gate::before(&bot);
-    let answer = gate.ask(post(text("hello")));
+    let body = text_of(USER, "6535986188354779215", "hello");
+    let answer = gate.ask(post(&body));
     let record = gate.record();
     record.has(json!({
         "route": "bot", "client": "127.0.0.1", "method": "POST", "path": "/wx", "status": 200, "action": "transfer",
         "via": "rewrite", "cause": "flag", "account": "test1@test", "msg_type": "text", "event": null,
         "msg_id": "6535986188354779215", "openid": "oGO4…KRRE".replace("KRRE", "RRE"), "encrypted": false, "dry_run": false,
-        "upstream_status": 200, "bytes_in": text("hello").len(), "bytes_out": answer.body.len(),
+        "upstream_status": 200, "bytes_in": body.len(), "bytes_out": answer.body.len(),
     }));
     let (upstream, whole) = (record.0["upstream_ms"].as_f64().unwrap(), record.0["duration_ms"].as_f64().unwrap());
     assert!((29.0..5000.0).contains(&upstream) && upstream <= whole, "{upstream} {whole}");

@@ -137,8 +137,9 @@ fn json_is_answered_in_json() {
 fn in_compatible_mode_the_decrypted_message_decides() {
     let bot = bot();
     let gate = gate(&bot, "");
-    let encrypt = sealed(&text("人工"));
-    is_sealed_transfer(&gate.ask(post(&query(Some(&encrypt)), &compatible(&text("人工"), &encrypt))), KEY);
+    let body = text("人工");
+    let encrypt = sealed(&body);
+    is_sealed_transfer(&gate.ask(post(&query(Some(&encrypt)), &compatible(&body, &encrypt))), KEY);
     gate.record().is_transfer("short-circuit", "rule:human").has(json!({"encrypted": true}));
     for lie in [text("hello"), event("CLICK")] {
         gate.ask(post(&query(Some(&encrypt)), &compatible(&lie, &encrypt))).is(200, &bots(&says("hm")));

@@ -6,7 +6,7 @@ use super::after::after;
 use super::report::{Explanation, Outcome};
 use super::words;
 use crate::config::{Limits, Route};
-use crate::policy::{Action, Before, Case, Cause, Flag, Reading, RuleMode, Trace, Transfer, before};
+use crate::policy::{Action, Before, Case, Cause, Flag, Reading, Remembered, RuleMode, Trace, Transfer, before};
 use crate::telemetry::Entropy;
 use crate::wechat::bot_reply::fields;
 use crate::wechat::{
@@ -102,7 +102,7 @@ impl Question<'_> {
         let route = self.route;
         let accepted: &[HeaderValue] = if route.accept_request_flag { &self.request_flags } else { &[] };
         let flag = read_flag(accepted);
-        match before(message, &route.policy, flag) {
+        match before(message, &route.policy, flag, Remembered::default()) {
             Before::ShortCircuit(transfer) => {
                 self.until_bot(&mut shown, message, flag, None);
                 shown.say(7, "not asked");

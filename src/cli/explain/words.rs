@@ -57,7 +57,7 @@ pub(super) fn deed(action: &Action) -> String {
         Action::Suppress => "`success`, in place of the bot's own transfer".to_owned(),
         Action::Empty(_) => "`success`".to_owned(),
         Action::Reject(_) => "403".to_owned(),
-        Action::Forward(_) | Action::Error(_) => "the bot's reply, untouched".to_owned(),
+        Action::Forward(_) | Action::Replay(_) | Action::Error(_) => "the bot's reply, untouched".to_owned(),
     }
 }
 

@@ -4,7 +4,8 @@ use http::StatusCode;
 
 use super::{RuleMode, callback, contains, message, rule, text, to_account};
 use crate::policy::{
-    Action, Before, Case, Cause, Conditions, Failure, Flag, OnFailure, Policy, Rule, RuleSet, Types, Via, before,
+    Action, Before, Case, Cause, Conditions, Failure, Flag, Handover, OnFailure, Policy, Remembered, Rule, RuleSet,
+    Types, Via, before,
 };
 use crate::wechat::{BotReply, Kind};
 use Flag::{Absent, Ask, Invalid, Veto};
@@ -37,7 +38,7 @@ fn told(action: &Action) -> String {
 
 /// What is decided before the bot is asked; `ask` if it is.
 fn first(words: &str, request_flag: Flag<'_>) -> String {
-    match before(&message(&text(words)), &policy(), request_flag) {
+    match before(&message(&text(words)), &policy(), request_flag, Remembered::default()) {
         Before::ShortCircuit(transfer) => told(&Action::Transfer(transfer)),
         Before::Ask(_) => "ask".to_owned(),
     }
@@ -46,7 +47,7 @@ fn first(words: &str, request_flag: Flag<'_>) -> String {
 /// Asks the bot about this body, and hands the case to `then`.
 fn with_case<T>(body: &str, request_flag: Flag<'_>, then: impl FnOnce(Case<'_>) -> T) -> T {
     let (message, policy) = (message(body), policy());
-    match before(&message, &policy, request_flag) {
+    match before(&message, &policy, request_flag, Remembered::default()) {
         Before::Ask(pending) => then(Case::Message(&message, pending)),
         Before::ShortCircuit(transfer) => panic!("short-circuited: {transfer:?}"),
     }
@@ -71,6 +72,42 @@ fn before_the_bot_is_asked_a_request_flag_comes_before_the_rules() {
         ("你好", Invalid, "ask"),
     ] {
         assert_eq!(first(words, flag), decided, "{words} {flag:?}");
+    }
+}
+
+#[test]
+fn what_is_remembered_of_the_message_comes_before_the_request_flag_and_of_the_user_behind_it() {
+    let handover = |account: &str| Some(Handover { account: Some(account.into()) });
+    for (words, flag, retry, sticky, decided) in [
+        ("你好", Absent, true, false, "transfer retry short-circuit retry@a"),
+        ("人工", Ask(Some("flag@a")), true, true, "transfer retry short-circuit retry@a"),
+        ("你好", Veto, true, true, "transfer retry short-circuit retry@a"),
+        ("你好", Absent, false, true, "transfer sticky short-circuit sticky@a"),
+        ("你好", Invalid, false, true, "transfer sticky short-circuit sticky@a"),
+        ("人工", Absent, false, true, "transfer sticky short-circuit sticky@a"),
+        ("你好", Ask(Some("flag@a")), false, true, "transfer request-flag short-circuit flag@a"),
+        ("你好", Veto, false, true, "ask"),
+    ] {
+        let remembered = Remembered {
+            retry: handover("retry@a").filter(|_| retry),
+            sticky: handover("sticky@a").filter(|_| sticky),
+        };
+        let found = match before(&message(&text(words)), &policy(), flag, remembered) {
+            Before::ShortCircuit(transfer) => told(&Action::Transfer(transfer)),
+            Before::Ask(_) => "ask".to_owned(),
+        };
+        assert_eq!(found, decided, "{words} {flag:?} {retry} {sticky}");
+    }
+}
+
+#[test]
+fn what_may_not_be_transferred_is_not_whatever_is_remembered() {
+    let policy = Policy { types: [Kind::Image].into_iter().collect(), ..policy() };
+    let handover = || Some(Handover { account: None });
+    let remembered = Remembered { retry: handover(), sticky: handover() };
+    match before(&message(&text("人工")), &policy, Absent, remembered) {
+        Before::Ask(pending) => assert_eq!(pending.settled(), Some(&Cause::Type)),
+        Before::ShortCircuit(transfer) => panic!("{transfer:?}"),
     }
 }
 
@@ -165,8 +202,8 @@ fn a_type_that_may_not_be_transferred_is_settled() {
 fn a_type_that_may_be_transferred_is_the_routes_choice() {
     let body = callback("<MsgType>file</MsgType>");
     let policy = Policy { types: Types::NONE.with(Kind::File), ..policy() };
-    assert!(matches!(before(&message(&body), &policy, Ask(None)), Before::ShortCircuit(_)));
-    assert!(matches!(before(&message(&text("人工")), &policy, Ask(None)), Before::Ask(_)));
+    assert!(matches!(before(&message(&body), &policy, Ask(None), Remembered::default()), Before::ShortCircuit(_)));
+    assert!(matches!(before(&message(&text("人工")), &policy, Ask(None), Remembered::default()), Before::Ask(_)));
 }
 
 #[test]
@@ -192,7 +229,9 @@ fn a_reply_is_read_only_where_it_can_decide() {
 fn without_rules_a_reply_is_read_only_for_a_flag() {
     let (body, policy) = (text("你好"), Policy::default());
     let message = message(&body);
-    let Before::Ask(pending) = before(&message, &policy, Absent) else { panic!("short-circuited") };
+    let Before::Ask(pending) = before(&message, &policy, Absent, Remembered::default()) else {
+        panic!("short-circuited")
+    };
     let case = Case::Message(&message, pending);
     assert!(!case.may_need_reply());
     assert!(!case.needs_reply(StatusCode::OK, Invalid));
@@ -212,7 +251,9 @@ fn a_rule_without_conditions_takes_any_reply_but_a_transfer() {
         (says("hi"), "transfer rule:any rewrite -"),
         (BotReply::Transfer, "forward no-rule"),
     ] {
-        let Before::Ask(pending) = before(&message, &policy, Absent) else { panic!("short-circuited") };
+        let Before::Ask(pending) = before(&message, &policy, Absent, Remembered::default()) else {
+            panic!("short-circuited")
+        };
         let action = Case::Message(&message, pending).after(StatusCode::OK, Absent, Some(&reply));
         assert_eq!(told(&action), decided, "{reply:?}");
     }

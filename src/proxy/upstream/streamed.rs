@@ -18,12 +18,15 @@ use tokio::time::timeout;
 use super::{Pool, Resumed, UpstreamError};
 use crate::config::Limits;
 use crate::proxy::body::{Leased, RequestBody};
+use crate::state::Flight;
 
 /// A request for hyper to send.
 pub(in crate::proxy) struct ToBot {
     pub(in crate::proxy) request: Box<Request<RequestBody>>,
     /// The connection over which the bot has it already, and has begun to answer.
     pub(in crate::proxy) resumed: Option<Box<Resumed>>,
+    /// Shared with other deliveries of the same callback.
+    pub(in crate::proxy) flight: Option<Flight>,
 }
 
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Pool {
         limits: &Limits,
     ) -> Result<Response<Leased>, UpstreamError> {
         self.idle_for.set(limits.upstream_idle);
-        let ToBot { request, resumed } = to_bot;
+        let ToBot { request, resumed, .. } = to_bot;
         if let Some(resumed) = resumed {
             return Box::pin(self.resume(request, *resumed, limits)).await;
         }

@@ -48,7 +48,7 @@ impl Pool {
         let answer = answer.map_err(|_| UpstreamError::Timeout)?.map_err(UpstreamError::Broken)?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let lease = Lease::last(sender);
-            return Ok(Switch::Declined(Streaming::unread(answer.map(|incoming| Leased { incoming, lease }))));
+            return Ok(Switch::Declined(Streaming::unread(answer.map(|incoming| Leased { incoming, lease }), None)));
         }
         let bot = handed.await.map_err(|_| UpstreamError::Silent(None))?;
         Ok(Switch::Agreed(answer.map(drop), bot))

@@ -121,6 +121,10 @@ impl Answer for Box<Reply> {
         if self.body().len() <= limit { Reply::text(self, limit) } else { None }
     }
 
+    fn is_replay(&self) -> bool {
+        false
+    }
+
     fn ends_with_connection(&self) -> bool {
         false
     }
@@ -265,8 +269,8 @@ async fn answer(connection: &Rc<Connection>, request: Request<'_>) -> Outcome {
 
 /// Whether callbacks of this route can be exchanged whole.
 fn is_fit(route: &Route) -> bool {
-    // Of a flag with a `_`, requests may hold a twin with a `-`.
-    route.upstream.tls.is_none() && !route.flag_header.as_str().contains('_')
+    // Of a flag with a `_`, requests may hold a twin with a `-`. Answers that others wait for are kept by hyper's way.
+    route.upstream.tls.is_none() && !route.flag_header.as_str().contains('_') && !route.dedupe
 }
 
 fn refuse(mut arrival: Arrival, worker: &Worker) -> Outcome {

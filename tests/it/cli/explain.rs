@@ -133,8 +133,9 @@ fn explain_says_what_the_gate_does() {
     let head = format!("listen = [\"127.0.0.1:0\"]\nlog.path = {log:?}\n");
     files.write("kfgate.toml", &(head + &ROUTES.replace("127.0.0.1:9000", &bot.address.to_string())));
     let gate = Gate::start(&files);
-    let texts = ["我要转人工", "不要转人工", "我要退款", "在吗", "投诉", "坏了", "投诉，坏了", "hi"].map(message);
-    let callbacks: Vec<_> = texts.into_iter().chain([click("转人工"), click("退款"), "<xml/>".to_owned()]).collect();
+    let texts = ["我要转人工", "不要转人工", "我要退款", "在吗", "投诉", "坏了", "投诉，坏了", "hi"];
+    let texts = texts.iter().zip(1..).map(|(words, id)| message(words).replace("<MsgId>7", &format!("<MsgId>{id}")));
+    let callbacks: Vec<_> = texts.chain([click("转人工"), click("退款"), "<xml/>".to_owned()]).collect();
     for body in &callbacks {
         let file = files.write("callback.xml", body);
         kfgate(&["send", "--to", &format!("http://{}/shop", gate.address), "--file", &file]);

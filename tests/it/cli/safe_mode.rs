@@ -54,14 +54,15 @@ fn send_and_the_gate_understand_each_other() {
 #[test]
 fn send_takes_a_sealed_file_as_it_is() {
     let files = Files::with("");
-    let file = files.write("sealed.xml", &safe(&sealed(&text("hi"))));
+    let sealed = sealed(&text("hi"));
+    let file = files.write("sealed.xml", &safe(&sealed));
     let bot = Bot::start(|_| plain("success"));
     let url = format!("http://{}/", bot.address);
     let arguments = ["send", "--to", &url, "--file", &file, "--token", TOKEN, "--aes-key", KEY, "--app-id", APP_ID];
     for arguments in [&arguments[..], &arguments[..7]] {
         assert_says(&kfgate(arguments), 0, &["nothing (success)"]);
         let request = bot.heard.recv().unwrap();
-        assert!(request.contains("msg_signature=") && request.contains(&sealed(&text("hi"))), "{request}");
+        assert!(request.contains("msg_signature=") && request.contains(&sealed), "{request}");
     }
 }
 
@@ -72,14 +73,15 @@ fn explain_opens_what_is_sealed() {
         let rule = "[[route.rule]]\nname = \"human\"\ncontains = [\"人工\"]\n";
         format!("{route}{}{rule}", section(&format!("verify = \"{verify}\"")))
     };
-    let encrypt = sealed(&text("转人工"));
+    let plain = text("转人工");
+    let encrypt = sealed(&plain);
     let (query, body) = (query(Some(&encrypt)), safe(&encrypt));
     let of_another = sealed_with("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", &text("转人工"));
     let files = Files::with(&configuration("enforce"));
     let transfer = ["callback text message", ", encrypted", "result transfer; log: transfer/short-circuit, rule:human"];
     assert_says(&files.explain(&body, &[]), 0, &transfer);
     assert_says(&files.explain(&body, &["--query", &query]), 0, &transfer);
-    assert_says(&files.explain(&compatible(&text("转人工"), &encrypt), &["--query", &query]), 0, &transfer);
+    assert_says(&files.explain(&compatible(&plain, &encrypt), &["--query", &query]), 0, &transfer);
     let explained = files.explain(&body, &["--query", &query]);
     assert!(stdout(&explained).contains("<MsgSignature>"), "{}", stdout(&explained));
     let captured = format!("POST /wx?{query} HTTP/1.1\r\nHost: a\r\n\r\n{body}");

@@ -1,5 +1,7 @@
 //! What WeChat says, and what bots answer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::wire::{Message, reply};
 
 pub(crate) const ACCOUNT: &str = "gh_2b7da7a439a4";
@@ -14,9 +16,20 @@ pub(crate) fn message(msg_type: &str, elements: &str) -> String {
     )
 }
 
-/// The user writes this.
+/// An id that no other message has, as WeChat gives one to each.
+fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(6_535_986_188_354_779_215);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The user writes this. It is another message each time.
 pub(crate) fn text(words: &str) -> String {
-    message("text", &format!("<Content><![CDATA[{words}]]></Content>\n<MsgId>6535986188354779215</MsgId>"))
+    text_of(USER, &next_id().to_string(), words)
+}
+
+/// This user writes this, in a message with this id.
+pub(crate) fn text_of(user: &str, id: &str, words: &str) -> String {
+    message("text", &format!("<Content><![CDATA[{words}]]></Content>\n<MsgId>{id}</MsgId>")).replace(USER, user)
 }
 
 /// Something that no user wrote happens.
@@ -27,7 +40,8 @@ pub(crate) fn event(name: &str) -> String {
 /// The same in JSON.
 pub(crate) fn json_text(words: &str) -> String {
     format!(
-        r#"{{"ToUserName":"{ACCOUNT}","FromUserName":"{USER}","CreateTime":1521777871,"MsgType":"text","Content":"{words}","MsgId":6535986188354779215}}"#
+        r#"{{"ToUserName":"{ACCOUNT}","FromUserName":"{USER}","CreateTime":1521777871,"MsgType":"text","Content":"{words}","MsgId":{}}}"#,
+        next_id()
     )
 }
 
