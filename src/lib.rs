@@ -22,6 +22,10 @@
 //! accept → check the framing → route → read (bounded; the bytes are kept untouched) → open and classify →
 //! decide → *short-circuit*, or forward → decide again → the bot's bytes or a transfer → log.
 //!
+//! It travels in one of two ways: whole, over HTTP of the gate's own (a short POST of known length and a reply that
+//! is read to its end, which is nearly every callback), or streamed by hyper, which is everything else. The decision
+//! around it is the same code for both.
+//!
 //! The decision is a value ([`policy::Action`]), and the proxy only carries it out. When in doubt, it passes
 //! the bytes; a transfer is never a doubt: [`wechat::TransferReply`] can only answer a
 //! [`wechat::UserMessage`], which only the classifier can make.

@@ -1,7 +1,8 @@
 //! Floor 5: the shell around the decision. It reads, forwards, answers and logs; it decides nothing.
 //!
 //! One thread a worker, each with its own runtime, connections and pool of upstream connections
-//! ([`server`]); a request goes top to bottom through [`handler`].
+//! ([`server`]). A client's connection ([`connection`]) goes to and fro between the two ways of an exchange: callbacks
+//! travel whole ([`whole`]), all else is streamed by hyper ([`handler`]); the decision around both is [`exchange`].
 
 mod arrival;
 mod asking;
